@@ -1,0 +1,36 @@
+# Third parties, all from Debian 12. Their headers are system headers (imported targets); versions: docs/ARCHITECTURE.md.
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(OpenSSL 3 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(spdlog REQUIRED)          # the compiled library
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(tl-expected REQUIRED)
+find_package(Boost 1.74 REQUIRED)      # headers: Asio, Beast, Math
+find_package(DCMTK REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
+pkg_check_modules(pangocairo REQUIRED IMPORTED_TARGET pangocairo)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(SQLite3 REQUIRED)
+
+# Debian's SOCI ships no CMake or pkg-config file.
+find_path(SOCI_INCLUDE_DIR soci/soci.h REQUIRED)
+find_library(SOCI_CORE soci_core REQUIRED)
+find_library(SOCI_SQLITE3 soci_sqlite3 REQUIRED)
+add_library(choana_soci INTERFACE)
+add_library(choana::soci ALIAS choana_soci)
+target_include_directories(choana_soci SYSTEM INTERFACE "${SOCI_INCLUDE_DIR}")
+target_link_libraries(choana_soci INTERFACE "${SOCI_SQLITE3}" "${SOCI_CORE}" SQLite::SQLite3)
+
+# Only what N4 and reading of image files need; ITK's use file registers IO factories, which we do explicitly.
+find_package(ITK 5.2 REQUIRED COMPONENTS ITKCommon ITKBiasCorrection ITKImageGrid ITKIONRRD ITKIONIFTI ITKIOMeta
+  ITKIOImageBase ITKThresholding)
+
+if(CHOANA_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

@@ -1,0 +1,63 @@
+# Interface targets and helpers that every module uses: C++20, warnings as errors in our code, sanitizers.
+
+add_library(choana_options INTERFACE)
+add_library(choana::options ALIAS choana_options)
+target_compile_features(choana_options INTERFACE cxx_std_20)
+target_compile_options(choana_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wcast-align -Woverloaded-virtual -Werror
+  # Floating point stays as written: no contraction into FMA, so that values do not depend on the CPU.
+  -ffp-contract=off)
+if(CHOANA_SANITIZE)
+  target_compile_options(choana_options INTERFACE -fsanitize=${CHOANA_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(choana_options INTERFACE -fsanitize=${CHOANA_SANITIZE})
+endif()
+
+# choana_module(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...]): one static library and alias per module.
+function(choana_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(choana_${name} STATIC ${arg_SOURCES})
+  add_library(choana::${name} ALIAS choana_${name})
+  target_include_directories(choana_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(choana_${name} PUBLIC ${arg_PUBLIC} PRIVATE choana::options ${arg_PRIVATE})
+endfunction()
+
+# choana_program(NAME SOURCES ... LIBS ...): a program in bin/.
+function(choana_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE choana::options ${arg_LIBS})
+endfunction()
+
+# choana_test(NAME SOURCES ... LIBS ... [LABELS ...] [TIMEOUT s]): a GoogleTest program, one ctest test per TEST.
+# Inside the tests, CHOANA_SOURCE_DIR is the project root; shared reference data lie in ${CHOANA_SOURCE_DIR}/../shared
+# and every test that needs them skips visibly when they are absent (tests/support/shared_data.h).
+function(choana_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT CHOANA_TESTS)
+    return()
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(${name} PRIVATE CHOANA_SOURCE_DIR="${PROJECT_SOURCE_DIR}" CHOANA_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  target_link_libraries(${name} PRIVATE choana::options ${arg_LIBS} GTest::gtest_main)
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+# choana_embed(TARGET FILE SYMBOL): compile FILE into TARGET as
+#   namespace choana::embedded { extern const std::string_view SYMBOL; }   (declare it where it is used)
+function(choana_embed target file symbol)
+  get_filename_component(path "${file}" ABSOLUTE)
+  set(out "${CMAKE_CURRENT_BINARY_DIR}/embedded_${symbol}.cpp")
+  add_custom_command(OUTPUT "${out}"
+    COMMAND "${CMAKE_COMMAND}" "-DIN=${path}" "-DOUT=${out}" "-DSYMBOL=${symbol}" -P "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake"
+    DEPENDS "${path}" "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake" VERBATIM)
+  target_sources(${target} PRIVATE "${out}")
+endfunction()

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace choana {
+
+/// One input of a model and its share of the output.
+struct Contribution {
+  std::string feature;        // as in the package's features.csv
+  std::string label;          // for people: "T2 original glcm JointEntropy"
+  double value = 0;           // the input as measured (before scaling); NaN = missing
+  std::string unit = "1";
+  double contribution = 0;    // Shapley value in the explained space
+};
+
+/// An additive explanation: base + sum of contributions = output, all in `space`.
+struct Explanation {
+  std::string method;         // tree_path_dependent, linear, ...
+  std::string space;          // margin (log-odds), probability
+  double base = 0;
+  double output = 0;
+  std::vector<Contribution> contributions;  // in feature order
+};
+
+/// Is this patient like the training data?
+struct Applicability {
+  bool inside = true;
+  std::vector<std::string> flags;  // one sentence each
+};
+
+/// One output of one model package for one study.
+struct Prediction {
+  std::string package;        // id of the package
+  std::string version;
+  std::string status;         // demonstration | research | clinical
+  std::string title;          // of the package
+  std::string output;         // name of the output: "Complete response"
+  std::string endpoint;       // short upper-case code for PROB_<EP>, at most 11 characters
+  double value = 0;           // percent when unit is "%"
+  std::string unit = "%";
+  std::optional<double> margin;
+  std::optional<double> interval_low;
+  std::optional<double> interval_high;
+  std::optional<double> threshold;   // same unit as value
+  std::string group;          // label of the side of the threshold: "likely responder"
+  std::string risk;           // high | moderate | low | empty
+  std::string performance;    // one line: "AUC 0.81 (95 % CI 0.74 to 0.88), internal test, n = 200, synthetic"
+  std::string intended_use;
+  Explanation explanation;
+  Applicability applicability;
+};
+
+}  // namespace choana
