@@ -59,6 +59,8 @@ double ellipsoid_distance(const Vector3& d, const Vector3& r) {
   return (rho - 1) * rho / std::sqrt(gradient);
 }
 
+constexpr std::ptrdiff_t outline_parts = 12;  // the first parts are the three layers of the outline
+
 struct TissueFacts {
   double density, t1_ms, t2_ms, t1_enhanced_ms, adc_um2_per_ms, fat, grain;
 };
@@ -160,7 +162,7 @@ void NpcPhantom::build_head() {
   const auto last = [&]() -> Part& { return parts_.back(); };
   // Outline: skin, the fat below it, the soft tissue of face and neck.
   const std::array<Part, 4> outline{Part{T::skin, {0, 6, 26}, {77, 100, 112}, 0, 0, 0.6, -1e3, 1e3}, Part{T::skin, {0, 18, -60}, {66, 64, 90}, 0, 0, 0.6, -1e3, 1e3},
-                                    Part{T::skin, {0, -44, -40}, {55, 50, 48}, 0, 0, 0.6, -1e3, 1e3}, Part{T::skin, {0, -90, -2}, {15, 22, 24}, 0, 0, 0.4, -1e3, 1e3}};
+                                    Part{T::skin, {0, -44, -40}, {55, 50, 48}, 0, 0, 0.6, -1e3, 1e3}, Part{T::skin, {0, -88, -3}, {11, 17, 19}, 0, 0, 0.4, -1e3, 1e3}};
   for (const auto& [tissue, depth] : {std::pair{T::skin, 0.0}, std::pair{T::fat, 2.2}, std::pair{T::muscle, 8.0}})
     for (Part part : outline) {
       part.tissue = tissue;
@@ -177,9 +179,16 @@ void NpcPhantom::build_head() {
   add_pair(T::gland, {55, 2, -20}, {14, 20, 22}, -15);
   // Skull: tables, marrow, fluid, brain. The base slopes back towards the neck.
   for (const auto& [tissue, depth] : {std::pair{T::cortical_bone, 0.0}, std::pair{T::marrow, 2.2}, std::pair{T::cortical_bone, 5.0}, std::pair{T::csf, 6.8}, std::pair{T::brain, 9.6}}) {
-    add(tissue, {0, 22, 42}, {68 - depth, 78 - depth, 58 - depth}, 0, 0.5);
-    last().shear_y = 0.42;
+    add(tissue, {0, 12, 42}, {71 - depth, 86 - depth, 53 - depth}, 0, 0.5);
+    last().shear_y = 0.52;
   }
+  // The face lies in front of the skull base: fat with thin muscles.
+  add(T::cortical_bone, {0, -62, -4}, {60, 53, 30});
+  add(T::fat, {0, -62, -5}, {60, 51, 28});
+  add(T::muscle, {0, -80, -22}, {34, 8, 9});
+  add_pair(T::muscle, {40, -70, -6}, {3, 12, 20}, 35);
+  add_pair(T::muscle, {22, -84, 2}, {2.2, 7, 16}, 50);
+  add_pair(T::muscle, {18, 2, -14}, {12, 9, 16}, 15);
   add(T::csf, {0, 26, 4}, {13, 12, 24}, 0, 0.5);
   add(T::white, {0, 28, 2}, {9.5, 8.5, 26}, 0, 0.5);
   add(T::csf, {0, 38, 8}, {6, 3.5, 10});
@@ -305,6 +314,7 @@ std::vector<std::vector<float>> NpcPhantom::paint(const VolumeGeometry& grid, co
   struct Ready {
     const Part* part;
     double cosine, sine, reach;
+    bool outline;
   };
   for (int k = 0; k < size[2]; ++k) {
     double z_low = 1e9, z_high = -1e9;
@@ -317,7 +327,7 @@ std::vector<std::vector<float>> NpcPhantom::paint(const VolumeGeometry& grid, co
     for (const Part& part : parts_) {
       if (part.centre[2] - part.radii[2] - 6 > z_high || part.centre[2] + part.radii[2] + 6 < z_low) continue;
       const double angle = part.angle_deg * std::numbers::pi / 180;
-      ready.push_back({&part, std::cos(angle), std::sin(angle), std::max(part.radii[0], part.radii[1]) + edge});
+      ready.push_back({&part, std::cos(angle), std::sin(angle), std::max(part.radii[0], part.radii[1]) + edge, &part < parts_.data() + outline_parts});
     }
     for (int j = 0; j < size[1]; ++j)
       for (int i = 0; i < size[0]; ++i) {
@@ -325,10 +335,11 @@ std::vector<std::vector<float>> NpcPhantom::paint(const VolumeGeometry& grid, co
         // Nothing of the head reaches further than this.
         if (p[0] * p[0] / (84 * 84.0) + (p[1] - 0) * (p[1] - 0) / (120 * 120.0) > 1) continue;
         const auto bend = smooth_noise(p, 17, seed ^ 0x3A39);
-        const auto coarse = smooth_noise(p, 6.5, seed ^ 0x51C2);
+        const auto coarse = smooth_noise({p[0] + 6 * bend[1], p[1] + 6 * bend[2], p[2] + 4 * bend[0]}, 6.5, seed ^ 0x51C2);
         const auto fine = smooth_noise(p, 2.3, seed ^ 0x77E1);
         const float grain = 0.6f * fine[0] + 0.6f * coarse[0];
         std::array<float, contrast_count> value{};
+        float inside_skin = 0;
         for (const Ready& r : ready) {
           const Part& part = *r.part;
           const double warp = 3.2 * part.warp;
@@ -337,24 +348,27 @@ std::vector<std::vector<float>> NpcPhantom::paint(const VolumeGeometry& grid, co
           if (std::abs(d[0]) > r.reach || std::abs(d[1]) > r.reach) continue;
           const Vector3 turned{r.cosine * d[0] + r.sine * d[1], r.cosine * d[1] - r.sine * d[0], d[2]};
           const double distance = ellipsoid_distance(turned, part.radii);
-          const float weight = ramp(distance, edge);
+          float weight = ramp(distance, edge);
+          // What lies inside cannot stick out of the skin.
+          if (r.outline && part.tissue == Tissue::fat) inside_skin = std::max(inside_skin, weight);
+          if (!r.outline) weight = std::min(weight, inside_skin);
           if (weight <= 0) continue;
-          Tissue tissue = part.tissue;
-          float modulation = 1 + grain_[static_cast<std::size_t>(tissue)] * grain;
+          const Tissue tissue = part.tissue;
+          const float modulation = 1 + grain_[static_cast<std::size_t>(tissue)] * grain;
           if (tissue == Tissue::brain) {
             // Folds: fluid along the ridges of a field near the surface, then cortex, then white matter; leaves in the cerebellum.
             const bool cerebellum = p[2] < 12 && p[1] > 34;
-            const double depth = -distance + (cerebellum ? 1.5 * std::sin(0.9 * (p[1] + p[2]) + 3 * coarse[1]) : 3.5 * coarse[1] + 4 * bend[2]);
-            const bool fold = std::abs(coarse[2] + 0.6f * bend[1]) < 0.10f && -distance < 13;
-            tissue = fold ? Tissue::csf : depth < (cerebellum ? 7.5 : 4.5) ? Tissue::grey : Tissue::white;
-            modulation = 1 + grain_[static_cast<std::size_t>(tissue)] * grain;
-            if (fold) {  // a fold is narrower than a voxel is thick
-              for (std::size_t c = 0; c < channels; ++c) {
-                const float mixed = 0.45f * row_of(Tissue::csf)[c] + 0.55f * row_of(Tissue::grey)[c];
-                value[c] += weight * (mixed - value[c]);
-              }
-              continue;
+            const double depth = -distance + (cerebellum ? 1.8 * std::sin(0.9 * (p[1] + p[2]) + 3 * coarse[1]) : 3.5 * coarse[1] + 4 * bend[2]);
+            const float cortex = ramp(depth - (cerebellum ? 8.0 : 5.0), 2.0);
+            const double ridge = std::abs(coarse[2] + 0.5 * bend[1]);
+            const float fluid = std::max(0.0f, 0.7f * (1 - static_cast<float>(ridge) / 0.2f)) * ramp(-distance - 13, 4);
+            const float modulated = 1 + grain_[static_cast<std::size_t>(Tissue::grey)] * grain;
+            for (std::size_t c = 0; c < channels; ++c) {
+              float mixed = row_of(Tissue::white)[c] + std::max(cortex, std::min(1.0f, 2 * fluid)) * (row_of(Tissue::grey)[c] - row_of(Tissue::white)[c]);
+              mixed += fluid * (row_of(Tissue::csf)[c] - mixed);
+              value[c] += weight * (mixed * modulated - value[c]);
             }
+            continue;
           }
           const auto& row = row_of(tissue);
           for (std::size_t c = 0; c < channels; ++c) value[c] += weight * (row[c] * modulation - value[c]);
