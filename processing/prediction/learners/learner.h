@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/result.h"
+#include "processing/prediction/learners/linear_model.h"
+#include "processing/prediction/learners/tree_ensemble.h"
+
+namespace choana::processing {
+
+/// z = (x - mean) / scale in double, input by input. A missing value stays missing.
+struct StandardScaler {
+  std::vector<double> mean;
+  std::vector<double> scale;
+
+  [[nodiscard]] std::vector<double> apply(const std::vector<double>& row) const;
+};
+
+/// What training left behind: the inputs by name and in order, an optional scaler that acts before everything else, and
+/// the parameters of one kind of model.
+struct Learner {
+  std::vector<std::string> features;
+  std::optional<StandardScaler> scaler;
+  std::variant<LinearModel, TreeEnsemble> model;
+
+  [[nodiscard]] std::string_view kind() const;  // as in the IR: linear, tree_ensemble
+  [[nodiscard]] Link link() const;
+  [[nodiscard]] std::size_t outputs() const;    // 1, or the number of classes of a softmax
+};
+
+/// What a learner says of one row. margins: before the link; values: after it. Same length, all finite.
+struct LearnerScore {
+  std::vector<double> margins;
+  std::vector<double> values;
+};
+
+/// Score one row. row: inputs in the order of `learner.features`, NaN = missing.
+/// Errors: missing_value (an input is missing and the model has no rule for it), invalid_argument (length; an infinite
+/// input), not_computable (the margin is not finite).
+[[nodiscard]] Result<LearnerScore> score(const Learner& learner, const std::vector<double>& row);
+
+}  // namespace choana::processing

@@ -1,0 +1,61 @@
+#include "processing/prediction/learners/tree_ensemble.h"
+
+#include <cmath>
+#include <string>
+
+namespace choana::processing {
+
+bool goes_left(SplitRule rule, double x, double threshold) {
+  switch (rule) {
+    case SplitRule::le_f32_f64: return static_cast<double>(static_cast<float>(x)) <= threshold;
+    case SplitRule::lt_f32: return static_cast<float>(x) < static_cast<float>(threshold);
+    case SplitRule::le_f64: return x <= threshold;
+    case SplitRule::gt_f32: return !(static_cast<float>(x) > static_cast<float>(threshold));
+  }
+  return false;
+}
+
+int leaf_of(const DecisionTree& tree, SplitRule rule, const std::vector<double>& row) {
+  int index = 0;
+  while (!tree.nodes[static_cast<std::size_t>(index)].is_leaf()) {
+    const TreeNode& node = tree.nodes[static_cast<std::size_t>(index)];
+    const double x = row[static_cast<std::size_t>(node.feature)];
+    bool left = false;
+    if (std::isnan(x)) {
+      if (node.missing == TreeNode::Missing::undefined) return -1 - index;
+      left = node.missing == TreeNode::Missing::left;
+    } else {
+      left = goes_left(rule, x, node.threshold);
+    }
+    index = left ? node.left : node.right;
+  }
+  return index;
+}
+
+Result<std::vector<double>> tree_margins(const TreeEnsemble& ensemble, const std::vector<double>& row) {
+  const std::size_t groups = ensemble.base.size();
+  const bool in_float = ensemble.sum == SumRule::f32;
+  std::vector<double> sums(groups, 0.0);
+  if (in_float)
+    for (std::size_t g = 0; g < groups; ++g) sums[g] = static_cast<float>(ensemble.base[g]);
+  for (std::size_t t = 0; t < ensemble.trees.size(); ++t) {
+    const DecisionTree& tree = ensemble.trees[t];
+    const int leaf = leaf_of(tree, ensemble.rule, row);
+    if (leaf < 0)
+      return fail(ErrorCode::missing_value, "predict",
+                  "Tree " + std::to_string(t) + " needs input " +
+                      std::to_string(tree.nodes[static_cast<std::size_t>(-1 - leaf)].feature) +
+                      ", which is missing, and the model does not say where missing values go.");
+    double& sum = sums[static_cast<std::size_t>(tree.group)];
+    const double value = tree.nodes[static_cast<std::size_t>(leaf)].value;
+    if (in_float)
+      sum = static_cast<float>(sum) + static_cast<float>(ensemble.scale) * static_cast<float>(value);
+    else
+      sum += value;
+  }
+  if (!in_float)
+    for (std::size_t g = 0; g < groups; ++g) sums[g] = ensemble.base[g] + ensemble.scale * sums[g];
+  return sums;
+}
+
+}  // namespace choana::processing

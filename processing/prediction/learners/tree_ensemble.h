@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/result.h"
+#include "processing/prediction/learners/link.h"
+
+namespace choana::processing {
+
+/// How a split compares a value x with its threshold t, and which way that sends a row. The libraries differ, and a row
+/// that lies on a threshold shows it (spec/models.md 2, trap 3; 7.3).
+enum class SplitRule {
+  le_f32_f64,  // scikit-learn: left if double(float(x)) <= t
+  lt_f32,      // XGBoost: left if float(x) < float(t)
+  le_f64,      // LightGBM, scikit-learn HistGradientBoosting: left if x <= t
+  gt_f32,      // CatBoost: right if float(x) > float(t)
+};
+
+/// f64: leaf values are added in double, then scaled, then the base is added. f32: every addition is rounded to float,
+/// in tree order, starting at the base (XGBoost).
+enum class SumRule { f64, f32 };
+
+struct TreeNode {
+  enum class Missing : std::int8_t { left, right, undefined };
+
+  int feature = -1;  // index of the input; -1 = leaf
+  double threshold = 0;
+  int left = -1;
+  int right = -1;
+  Missing missing = Missing::undefined;  // where a missing value goes
+  double value = 0;                      // of a leaf
+  double cover = 0;                      // weighted training rows that reached the node
+
+  [[nodiscard]] bool is_leaf() const { return feature < 0; }
+};
+
+/// Node 0 is the root; every node has at most one parent and there is no cycle (readers check that).
+struct DecisionTree {
+  int group = 0;
+  std::vector<TreeNode> nodes;
+};
+
+/// Trees whose leaf values add up: margin[group] = base[group] + scale * sum of the leaves reached.
+struct TreeEnsemble {
+  SplitRule rule = SplitRule::le_f32_f64;
+  SumRule sum = SumRule::f64;
+  double scale = 1;
+  std::vector<double> base;  // one a group
+  Link link = Link::identity;
+  bool has_cover = false;    // without it there is no path-dependent explanation
+  std::vector<DecisionTree> trees;
+};
+
+/// Whether x (not NaN) goes to the left child.
+[[nodiscard]] bool goes_left(SplitRule rule, double x, double threshold);
+
+/// Index of the leaf that a row reaches, or -1 - n if node n needs a value that is missing (NaN) and does not say where
+/// missing values go.
+[[nodiscard]] int leaf_of(const DecisionTree& tree, SplitRule rule, const std::vector<double>& row);
+
+/// Margins of one row, one a group. row: inputs in the learner's order, NaN = missing.
+/// Errors: missing_value if a split needs a missing value and does not say where it goes.
+[[nodiscard]] Result<std::vector<double>> tree_margins(const TreeEnsemble& ensemble, const std::vector<double>& row);
+
+}  // namespace choana::processing

@@ -1,0 +1,284 @@
+#include "processing/prediction/model_package.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "core/near_match.h"
+#include "processing/prediction/package_files.h"
+#include "processing/prediction/readers/json_internal.h"
+#include "processing/prediction/readers/manifest_reader.h"
+#include "processing/prediction/readers/table.h"
+#include "processing/prediction/selftest.h"
+#include "processing/prediction/stage_chain.h"
+
+namespace choana::processing {
+
+struct ModelPackage::Content {
+  PackageManifest manifest;
+  std::string sha256;
+  StageChain chain;
+  std::vector<std::size_t> stage_of_output;
+  SelftestReport selftest;
+};
+
+namespace {
+
+tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "admit_package", sentence); }
+
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+// "T2 primary original glcm Contrast": what a chart has room for.
+std::string label_of(const PackageFeature& feature) {
+  std::string label = feature.kind == "clinical" ? feature.id : feature.role + " " + feature.feature;
+  if (label.starts_with("clinical.")) label.erase(0, 9);
+  std::replace(label.begin(), label.end(), '_', ' ');
+  return label;
+}
+
+Status check_features(const PackageManifest& manifest) {
+  for (const PackageFeature& feature : manifest.features) {
+    const std::string here = "features.csv: " + feature.id;
+    if (feature.kind == "clinical") {
+      const std::string name = feature.id.starts_with("clinical.") ? feature.id.substr(9) : feature.id;
+      if (std::none_of(manifest.clinical.begin(), manifest.clinical.end(), [&](const ClinicalInput& c) { return c.name == name; }))
+        return refuse(here + " is a clinical value that inputs.clinical does not list.");
+      continue;
+    }
+    if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&](const auto& s) { return s.role == feature.role; }))
+      return refuse(here + " is measured on the role '" + feature.role + "', which inputs.sequences does not list.");
+    const auto roi = std::find_if(manifest.rois.begin(), manifest.rois.end(), [&](const auto& r) { return r.name == feature.roi; });
+    if (roi == manifest.rois.end()) return refuse(here + " is measured in the region '" + feature.roi + "', which inputs.rois does not list.");
+    if (std::find(roi->of_roles.begin(), roi->of_roles.end(), feature.role) == roi->of_roles.end())
+      return refuse(here + " is measured on " + feature.role + ", but the region " + roi->name + " is not wanted there (inputs.rois." + roi->name + ".of).");
+    if (feature.kind == "radiomic" && !manifest.extraction_file.contains(feature.role))
+      return refuse(here + " is measured on " + feature.role + ", which has no extraction file.");
+  }
+  for (const auto& [id, rule] : manifest.missing_by_feature)
+    if (std::none_of(manifest.features.begin(), manifest.features.end(), [&, wanted = id](const auto& f) { return f.id == wanted; })) {
+      std::vector<std::string> ids;
+      for (const PackageFeature& feature : manifest.features) ids.push_back(feature.id);
+      return refuse("missing names '" + id.substr(0, 128) + "', which is not in features.csv." + did_you_mean(id, ids));
+    }
+  return {};
+}
+
+Status read_extraction(PackageManifest& manifest, const PackageFiles& files) {
+  for (const auto& [role, path] : manifest.extraction_file) {
+    if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&, wanted = role](const auto& s) { return s.role == wanted; }))
+      return refuse("extraction names the role '" + role.substr(0, 32) + "', which inputs.sequences does not list.");
+    const std::string* text = files.find(path);
+    if (text == nullptr) return refuse("extraction." + role + " names the file " + path.substr(0, 128) + ", which the package does not hold.");
+    if (text->size() > (std::size_t{256} << 10U)) return refuse("The extraction file " + path + " is larger than 256 KiB.");
+    manifest.extraction[role] = *text;
+  }
+  return {};
+}
+
+Status read_performance(PackageManifest& manifest, const PackageFiles& files) {
+  if (manifest.performance_file.empty()) return {};
+  const std::string* text = files.find(manifest.performance_file);
+  if (text == nullptr) return refuse("performance names the file " + manifest.performance_file.substr(0, 128) + ", which the package does not hold.");
+  if (text->size() > (std::size_t{1} << 20U)) return refuse("The file " + manifest.performance_file + " is larger than 1 MiB.");
+  const auto document = parse_json_strictly(*text, manifest.performance_file);
+  if (!document) return fail(document.error());
+  const auto summary = document->is_object() ? document->find("summary") : document->end();
+  if (!document->is_object() || summary == document->end() || !summary->is_string() || summary->get_ref<const std::string&>().size() > 400)
+    return refuse(manifest.performance_file + " needs a field 'summary': one line of at most 400 characters.");
+  manifest.performance = summary->get<std::string>();
+  return {};
+}
+
+}  // namespace
+
+Result<ModelPackage> ModelPackage::load(const std::filesystem::path& directory) {
+  const auto files = read_package_files(directory);
+  if (!files) return fail(files.error());
+  const std::string* text = files->find("manifest.yaml");
+  if (text == nullptr) return refuse("The package has no manifest.yaml.");
+  auto manifest = read_manifest(*text);
+  if (!manifest) return fail(manifest.error());
+  const std::string* features = files->find(manifest->features_file);
+  if (features == nullptr) return refuse("features names the file " + manifest->features_file.substr(0, 128) + ", which the package does not hold.");
+  auto rows = read_package_features(*features);
+  if (!rows) return fail(rows.error());
+  manifest->features = std::move(*rows);
+  if (const Status status = read_extraction(*manifest, *files); !status) return fail(status.error());
+  if (const Status status = read_performance(*manifest, *files); !status) return fail(status.error());
+  if (const Status status = check_features(*manifest); !status) return fail(status.error());
+  auto chain = StageChain::build(*manifest, files->content);
+  if (!chain) return fail(chain.error());
+
+  auto content = std::make_shared<Content>();
+  std::vector<std::string> ids;
+  for (std::size_t s = 0; s < chain->size(); ++s) ids.push_back(chain->id(s));
+  for (OutputSpec& output : manifest->outputs) {
+    const int stage = chain->find(output.from);
+    if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
+      return refuse("The output '" + output.name + "' comes from '" + output.from + "', which is not a learner among the stages." + did_you_mean(output.from, ids));
+    content->stage_of_output.push_back(static_cast<std::size_t>(stage));
+    const bool probability = chain->learner(static_cast<std::size_t>(stage)).link() != Link::identity;
+    if (output.unit.empty()) output.unit = probability ? "%" : "1";
+    if (output.unit == "%" && !probability)
+      return refuse("The output '" + output.name + "' is given in %, but the stage " + output.from + " is not a probability (link identity).");
+  }
+  for (const ThresholdSpec& threshold : manifest->thresholds) {
+    const int stage = chain->find(threshold.on);
+    if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
+      return refuse("A threshold stands on '" + threshold.on + "', which is not a learner among the stages." + did_you_mean(threshold.on, ids));
+    if (chain->learner(static_cast<std::size_t>(stage)).link() != Link::identity && !(threshold.value >= 0 && threshold.value <= 1))
+      return refuse("The threshold on '" + threshold.on + "' is not a probability of 0 to 1.");
+  }
+  const std::string* selftest = files->find(manifest->selftest_file);
+  if (selftest == nullptr) return refuse("selftest names the file " + manifest->selftest_file.substr(0, 128) + ", which the package does not hold.");
+  auto report = run_selftest(*manifest, *chain, *selftest);
+  if (!report) return fail(report.error());
+  content->manifest = std::move(*manifest);
+  content->sha256 = files->sums_sha256;
+  content->chain = std::move(*chain);
+  content->selftest = *report;
+  return ModelPackage(std::move(content));
+}
+
+const PackageManifest& ModelPackage::manifest() const { return content_->manifest; }
+const std::string& ModelPackage::sha256() const { return content_->sha256; }
+std::size_t ModelPackage::selftest_rows() const { return content_->selftest.rows; }
+double ModelPackage::selftest_deviation() const { return content_->selftest.largest_deviation; }
+
+std::vector<std::string> ModelPackage::stage_summary() const {
+  std::vector<std::string> lines;
+  for (std::size_t s = 0; s < content_->chain.size(); ++s) {
+    const StageSpec& spec = content_->manifest.stages[s];
+    std::string line = spec.id + ": " + spec.type;
+    if (content_->chain.is_learner(s)) {
+      const Learner& learner = content_->chain.learner(s);
+      line += ", " + std::to_string(learner.features.size()) + " inputs";
+      if (const auto* trees = std::get_if<TreeEnsemble>(&learner.model)) line += ", " + std::to_string(trees->trees.size()) + " trees";
+      line += ", link " + std::string(to_string(learner.link()));
+      line += content_->chain.is_explained(s) ? ", explained by " + content_->chain.method(s) : ", not explained";
+    } else {
+      line += ", " + std::to_string(content_->chain.value_names(s).size()) + " inputs";
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::size_t ModelPackage::classes_of(const OutputSpec& output) const {
+  return content_->chain.learner(static_cast<std::size_t>(content_->chain.find(output.from))).outputs();
+}
+
+std::vector<std::string> ModelPackage::explained_by(const OutputSpec& output) const {
+  const auto stage = static_cast<std::size_t>(content_->chain.find(output.from));
+  return content_->chain.contribution_names(stage, content_->manifest);
+}
+
+Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string, double>& inputs, bool with_explanations) const {
+  const PackageManifest& manifest = content_->manifest;
+  const auto row = admit_row(manifest, inputs);
+  if (!row) return fail(row.error());
+  const auto scores = content_->chain.run(*row);
+  if (!scores) return fail(scores.error());
+  std::vector<OutputScore> outputs;
+  for (std::size_t o = 0; o < manifest.outputs.size(); ++o) {
+    const std::size_t stage = content_->stage_of_output[o];
+    OutputScore output{manifest.outputs[o].name, (*scores)[stage].values, (*scores)[stage].margins, {}};
+    for (std::size_t c = 0; with_explanations && content_->chain.is_explained(stage) && c < output.values.size(); ++c) {
+      const auto explained = content_->chain.explain(stage, c, *row, *scores);
+      Explanation explanation;
+      explanation.space = "margin";
+      // What does not add up, or cannot be told, is not shown: no method, no contributions.
+      if (explained) {
+        explanation.method = explained->method;
+        explanation.base = explained->base;
+        explanation.output = explained->margin;
+        for (const StageContribution& part : explained->contributions) {
+          if (part.feature < 0) {
+            explanation.contributions.push_back({part.name, part.name, part.value, "1", part.contribution});
+            continue;
+          }
+          const PackageFeature& feature = manifest.features[static_cast<std::size_t>(part.feature)];
+          explanation.contributions.push_back({feature.id, label_of(feature), part.value, feature.unit, part.contribution});
+        }
+      }
+      output.explanations.push_back(std::move(explanation));
+    }
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string, double>& inputs) const {
+  const PackageManifest& manifest = content_->manifest;
+  auto scores = score(inputs, true);
+  if (!scores) return fail(scores.error());
+
+  Applicability applicability;
+  for (const PackageFeature& feature : manifest.features) {
+    const auto value = inputs.find(feature.id);
+    if (!manifest.guard.enabled || value == inputs.end() || std::isnan(value->second)) continue;
+    if (!(value->second < feature.q01) && !(value->second > feature.q99)) continue;  // also where a quantile is not given
+    const std::string unit = feature.unit == "1" ? "" : " " + feature.unit;
+    applicability.flags.push_back(label_of(feature) + " is " + short_number(value->second) + unit + ", outside the training range of " +
+                                  short_number(feature.q01) + " to " + short_number(feature.q99) + unit + ".");
+  }
+  applicability.inside = static_cast<int>(applicability.flags.size()) <= manifest.guard.max_flagged;
+  if (!applicability.inside && manifest.guard.withhold) {
+    std::string all;
+    for (const std::string& flag : applicability.flags) all += " " + flag;
+    return fail(ErrorCode::outside_training_range, "predict",
+                "The model " + manifest.id + " withholds its prediction, because this case is unlike its training data (" +
+                    std::to_string(applicability.flags.size()) + " features outside their range, " + std::to_string(manifest.guard.max_flagged) + " allowed)." + all);
+  }
+
+  std::vector<Prediction> predictions;
+  for (std::size_t o = 0; o < scores->size(); ++o) {
+    const OutputSpec& spec = manifest.outputs[o];
+    OutputScore& score = (*scores)[o];
+    for (std::size_t c = 0; c < score.values.size(); ++c) {
+      Prediction prediction;
+      prediction.package = manifest.id;
+      prediction.version = manifest.version;
+      prediction.status = manifest.status;
+      prediction.title = manifest.title;
+      prediction.output = score.values.size() == 1 ? spec.name : spec.name + " (class " + std::to_string(c) + ")";
+      prediction.endpoint = spec.endpoint;
+      prediction.unit = spec.unit;
+      const double factor = spec.unit == "%" ? 100 : 1;
+      prediction.value = factor * score.values[c];
+      prediction.margin = score.margins[c];
+      prediction.performance = manifest.performance;
+      prediction.intended_use = manifest.intended_use;
+      prediction.applicability = applicability;
+      if (c < score.explanations.size()) prediction.explanation = std::move(score.explanations[c]);
+      // Ascending: the highest threshold that is reached names the group, below the lowest one its `otherwise` does.
+      const ThresholdSpec* reached = nullptr;
+      const ThresholdSpec* lowest = nullptr;
+      for (const ThresholdSpec& threshold : manifest.thresholds) {
+        if (threshold.on != spec.from || score.values.size() != 1) continue;
+        if (lowest == nullptr) lowest = &threshold;
+        if (score.values[c] >= threshold.value) reached = &threshold;
+      }
+      if (reached != nullptr) {
+        prediction.threshold = factor * reached->value;
+        prediction.group = reached->label;
+        prediction.risk = reached->risk;
+      } else if (lowest != nullptr) {
+        prediction.threshold = factor * lowest->value;
+        prediction.group = lowest->otherwise;
+        prediction.risk = lowest->otherwise_risk;
+      }
+      predictions.push_back(std::move(prediction));
+    }
+  }
+  return predictions;
+}
+
+}  // namespace choana::processing

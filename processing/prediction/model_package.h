@@ -1,0 +1,61 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/prediction.h"
+#include "core/result.h"
+#include "processing/prediction/package_manifest.h"
+
+namespace choana::processing {
+
+/// One output of a package for one row, in the model's own space (a probability of 0 to 1, or a score), one number a
+/// class: what `choana predict` prints. No threshold, no guard.
+struct OutputScore {
+  std::string name;
+  std::vector<double> values;
+  std::vector<double> margins;
+  std::vector<Explanation> explanations;  // one a class where asked for and available
+};
+
+/// A model package, format choana-model/1, that was admitted: every file matches SHA256SUMS, everything in it was
+/// understood, and every stage reproduced every row of its self-test. Nothing in a package is code. Immutable.
+class ModelPackage {
+ public:
+  /// Read and admit a package directory. Errors: not_found, io_error, limit_exceeded, invalid_package (the message says
+  /// which file and what), selftest_mismatch (which row, stage, what was expected and what came out).
+  static Result<ModelPackage> load(const std::filesystem::path& directory);
+
+  [[nodiscard]] const PackageManifest& manifest() const;
+  /// SHA-256 of SHA256SUMS: names the package with all its content.
+  [[nodiscard]] const std::string& sha256() const;
+  [[nodiscard]] std::size_t selftest_rows() const;
+  /// Largest |got - expected| / max(1, |expected|) over all rows and stages of the self-test.
+  [[nodiscard]] double selftest_deviation() const;
+  /// "scaled standard, 9 inputs", one line a stage.
+  [[nodiscard]] std::vector<std::string> stage_summary() const;
+  /// Number of values that an output has: 1, or the number of classes.
+  [[nodiscard]] std::size_t classes_of(const OutputSpec& output) const;
+  /// Names of the contributions of an output in their order; empty if it has no explanation.
+  [[nodiscard]] std::vector<std::string> explained_by(const OutputSpec& output) const;
+
+  /// Score one row. inputs: value by feature id; absent or NaN = missing; names that are no feature are ignored.
+  /// Errors: missing_value (lists the features), invalid_argument (a clinical value outside what the manifest allows, an
+  /// infinite value), not_computable.
+  [[nodiscard]] Result<std::vector<OutputScore>> score(const std::map<std::string, double>& inputs, bool with_explanations) const;
+
+  /// Predict for a report: outputs in the manifest's order (one prediction a class), each with threshold group,
+  /// explanation (left empty where none can be shown) and applicability. Probabilities stand in percent.
+  /// Errors: as `score`, and outside_training_range where the package withholds its prediction.
+  [[nodiscard]] Result<std::vector<Prediction>> predict(const std::map<std::string, double>& inputs) const;
+
+ private:
+  struct Content;
+  explicit ModelPackage(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+  std::shared_ptr<const Content> content_;
+};
+
+}  // namespace choana::processing

@@ -1,0 +1,149 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processing/prediction/roi_name_pattern.h"
+
+namespace choana::processing {
+
+/// A series that a model needs, by role.
+struct RequiredSequence {
+  std::string role;                  // as features and extraction name it
+  bool required = true;
+  std::vector<std::string> accepts;  // roles of series that may take this place, most wanted first; holds `role` if nothing else was said
+  std::string modality;              // information for people: MR
+  std::string plane;                 // information for people: axial
+};
+
+/// A region that a model needs.
+struct RequiredRoi {
+  std::string name;                        // as features name it: primary
+  std::vector<std::string> name_patterns;  // names a delineation may carry, most wanted first (roi_name_pattern.h)
+  std::vector<std::string> of_roles;       // measured on the series of these roles
+  bool required = true;
+
+  /// Position of the first pattern that a delineation's name matches, or nothing.
+  [[nodiscard]] std::optional<std::size_t> rank_of(std::string_view delineation_name) const;
+};
+
+/// A value that does not come from images.
+struct ClinicalInput {
+  std::string name;
+  std::string unit = "1";
+  bool whole_number = false;
+  bool required = true;
+  std::optional<double> min;
+  std::optional<double> max;
+  std::optional<int> max_age_days;
+};
+
+/// One row of features.csv. Numbers that the file leaves empty are NaN.
+struct PackageFeature {
+  int order = 0;
+  std::string id;       // unique, e.g. T2.primary.original_glcm_Contrast
+  std::string role;     // T2; empty for a clinical value
+  std::string roi;      // primary; empty for a clinical value
+  std::string kind;     // radiomic | clinical | deep | habitat
+  std::string feature;  // as PyRadiomics names it: original_glcm_Contrast
+  std::string unit = "1";
+  double train_mean = 0;
+  double train_sd = 0;
+  double q01 = 0;       // 1 % and 99 % quantiles of the training rows
+  double q99 = 0;
+};
+
+/// One step of image preparation: n4, rescale, resample, normalise.
+struct PreparationStep {
+  std::string step;
+  std::string parameters_json = "{}";  // everything but the step's name, canonical JSON
+};
+
+/// One stage of the chain as the manifest states it.
+struct StageSpec {
+  std::string id;
+  std::string type;             // standard, linear, tree_ensemble
+  std::string file;             // of a learner
+  std::string format = "ir";
+  std::string link;             // empty, or what the file must say too
+  std::vector<std::string> in;  // groups (radiomic, clinical, deep, habitat, features), feature ids, stage ids, <stage>.margin, <stage>.<feature>
+  bool from_features = false;   // standard: train_mean and train_sd of features.csv
+  std::vector<double> mean;     // standard: given here instead
+  std::vector<double> scale;
+};
+
+/// One number that a package reports.
+struct OutputSpec {
+  std::string from;      // stage
+  std::string name;      // "Complete response"
+  std::string endpoint;  // [A-Z0-9_], 1 to 11 characters
+  std::string unit = "%";
+  int decimals = 1;      // when shown, in `unit`
+  bool primary = false;
+};
+
+/// A cut of the value of a stage: at or above `value` the row belongs to `label`, below it to `otherwise`.
+struct ThresholdSpec {
+  std::string on;       // stage
+  double value = 0;     // in the stage's own space: a probability of 0 to 1, or the score
+  std::string label;
+  std::string otherwise;
+  std::string risk;            // high | moderate | low | empty
+  std::string otherwise_risk;
+  std::string source;
+};
+
+/// How the outputs of a stage are explained.
+struct ExplainSpec {
+  std::string method;                  // tree_path_dependent, linear, none
+  std::map<std::string, double> mean;  // training means of inputs that features.csv does not know (other stages' outputs)
+};
+
+/// What becomes of a value that is not there: refuse (no prediction), pass (the model has its own rule).
+enum class MissingRule { refuse, pass };
+
+/// Is this patient like the training data? A feature outside its 1 % to 99 % training range is flagged.
+struct GuardSpec {
+  bool enabled = true;
+  int max_flagged = 0;    // up to here the patient still counts as inside
+  bool withhold = false;  // beyond it: no prediction; otherwise a prediction with its flags
+};
+
+/// What manifest.yaml, features.csv and extraction/*.yaml say: everything about a model but its parameters.
+struct PackageManifest {
+  std::string id;
+  std::string version;
+  std::string title;
+  std::string status;        // demonstration | research | clinical
+  std::string intended_use;  // sentences
+  std::string outcome;       // name and definition of what is predicted
+  std::string endpoint;      // code of the primary output
+  std::string performance;   // one line
+  std::vector<std::string> required_roles;
+  std::vector<RequiredSequence> sequences;
+  std::vector<RequiredRoi> rois;
+  std::vector<ClinicalInput> clinical;
+  std::vector<PreparationStep> preprocessing;
+  std::map<std::string, std::string> extraction;       // role -> text of its parameter file
+  std::map<std::string, std::string> extraction_file;  // role -> path in the package
+  std::vector<PackageFeature> features;                // in order
+  std::vector<StageSpec> stages;
+  std::vector<OutputSpec> outputs;
+  std::vector<ThresholdSpec> thresholds;
+  std::map<std::string, ExplainSpec> explain;
+  std::map<std::string, MissingRule> missing_by_kind;
+  std::map<std::string, MissingRule> missing_by_feature;
+  GuardSpec guard;
+  double selftest_tolerance = 1e-12;  // relative to max(1, |expected|), of every stage
+  // files named by the manifest, relative to the package
+  std::string features_file;
+  std::string selftest_file;
+  std::string performance_file;
+
+  [[nodiscard]] MissingRule missing_rule(const PackageFeature& feature) const;
+};
+
+}  // namespace choana::processing

@@ -1,0 +1,352 @@
+#include "processing/prediction/readers/ir_reader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "core/near_match.h"
+#include "processing/prediction/readers/json_internal.h"
+
+namespace choana::processing {
+namespace {
+
+using nlohmann::json;
+
+// Reads the fields of one JSON object. The first problem is kept and everything after it answers with defaults, so that
+// a reader states its fields in a row and asks once whether all was well.
+class Fields {
+ public:
+  Fields(const json& object, std::string where, std::optional<Error>& problem)
+      : object_(object), where_(std::move(where)), problem_(problem) {
+    if (!object_.is_object()) complain("must be a JSON object");
+  }
+
+  void complain(const std::string& what, ErrorCode code = ErrorCode::invalid_package) {
+    if (!problem_) problem_ = Error{code, "read_ir", where_ + " " + what + (what.ends_with('?') ? "" : "."), {}};
+  }
+
+  [[nodiscard]] bool has(const std::string& key) { return object_.is_object() && object_.contains(key); }
+
+  const json* find(const std::string& key, bool required = true) {
+    known_.push_back(key);
+    if (problem_) return nullptr;
+    const auto found = object_.find(key);
+    if (found == object_.end()) {
+      if (required) complain("has no field '" + key + "'");
+      return nullptr;
+    }
+    return &*found;
+  }
+
+  std::string text(const std::string& key) {
+    const json* value = find(key);
+    if (value == nullptr) return {};
+    if (value->is_string()) return value->get<std::string>();
+    complain("field '" + key + "' must be text");
+    return {};
+  }
+
+  double number(const std::string& key) {
+    const json* value = find(key);
+    if (value == nullptr) return 0;
+    if (value->is_number()) return value->get<double>();
+    complain("field '" + key + "' must be a number");
+    return 0;
+  }
+
+  // A single number stands for a list of one.
+  std::vector<double> numbers(const std::string& key) {
+    const json* value = find(key);
+    return value == nullptr ? std::vector<double>{} : numbers_of(*value, key);
+  }
+
+  std::vector<double> numbers_of(const json& value, const std::string& key) {
+    if (value.is_number()) return {value.get<double>()};
+    if (!value.is_array()) {
+      complain("field '" + key + "' must be a list of numbers");
+      return {};
+    }
+    std::vector<double> list;
+    list.reserve(value.size());
+    for (const json& item : value) {
+      if (!item.is_number()) {
+        complain("field '" + key + "' must hold numbers only");
+        return {};
+      }
+      list.push_back(item.get<double>());
+    }
+    return list;
+  }
+
+  std::vector<int> integers(const std::string& key) {
+    const json* value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_array()) {
+      complain("field '" + key + "' must be a list of whole numbers");
+      return {};
+    }
+    std::vector<int> list;
+    list.reserve(value->size());
+    for (const json& item : *value) {
+      if (item.is_boolean()) {
+        list.push_back(item.get<bool>() ? 1 : 0);
+        continue;
+      }
+      const bool fits = item.is_number_integer() && (!item.is_number_unsigned() || item.get<std::uint64_t>() <= 1'000'000'000U) &&
+                        item.get<std::int64_t>() >= -1'000'000'000 && item.get<std::int64_t>() <= 1'000'000'000;
+      if (!fits) {
+        complain("field '" + key + "' must hold whole numbers only");
+        return {};
+      }
+      list.push_back(static_cast<int>(item.get<std::int64_t>()));
+    }
+    return list;
+  }
+
+  template <typename T>
+  T choice(const std::string& key, const std::vector<std::pair<std::string, T>>& choices) {
+    const std::string word = text(key);
+    std::string all;
+    for (const auto& [name, value] : choices) {
+      if (name == word) return value;
+      all += (all.empty() ? "" : ", ") + name;
+    }
+    complain("field '" + key + "' is '" + word.substr(0, 40) + "'; known are " + all);
+    return choices.front().second;
+  }
+
+  void forbid_the_rest() {
+    if (!object_.is_object()) return;
+    for (const auto& item : object_.items())
+      if (item.key() != "note" && std::find(known_.begin(), known_.end(), item.key()) == known_.end())
+        complain(unknown_field(item.key()));
+  }
+
+ private:
+  [[nodiscard]] std::string unknown_field(const std::string& key) const {
+    const std::string hint = did_you_mean(key, known_);
+    return "has the unknown field '" + key.substr(0, 64) + "'" + (hint.empty() ? "" : "." + hint);
+  }
+
+  const json& object_;
+  std::string where_;
+  std::optional<Error>& problem_;
+  std::vector<std::string> known_;
+};
+
+const std::vector<std::pair<std::string, Link>> links{
+    {"identity", Link::identity}, {"logistic", Link::logistic}, {"softmax", Link::softmax}};
+
+void check_link(Fields& fields, Link link, std::size_t groups) {
+  if (link == Link::logistic && groups != 1) fields.complain("has the link logistic, which takes one margin, and " + std::to_string(groups));
+  if (link == Link::softmax && groups < 2) fields.complain("has the link softmax, which takes two margins or more, and one");
+}
+
+std::vector<std::string> read_features(Fields& fields) {
+  const json* list = fields.find("features");
+  std::vector<std::string> names;
+  if (list == nullptr) return names;
+  if (!list->is_array() || list->empty()) {
+    fields.complain("field 'features' must be a list of names");
+    return names;
+  }
+  if (list->size() > ir_features_max) {
+    fields.complain("has more than " + std::to_string(ir_features_max) + " features", ErrorCode::limit_exceeded);
+    return names;
+  }
+  std::set<std::string> seen;
+  for (const json& item : *list) {
+    if (!item.is_string() || item.get_ref<const std::string&>().empty() || item.get_ref<const std::string&>().size() > 256) {
+      fields.complain("field 'features' must hold names of 1 to 256 characters");
+      return names;
+    }
+    if (!seen.insert(item.get<std::string>()).second) {
+      fields.complain("names the feature '" + item.get<std::string>() + "' twice");
+      return names;
+    }
+    names.push_back(item.get<std::string>());
+  }
+  return names;
+}
+
+std::optional<StandardScaler> read_scaler(Fields& fields, std::size_t count, const std::string& name, std::optional<Error>& problem) {
+  if (!fields.has("scaler")) return std::nullopt;
+  const json* object = fields.find("scaler");
+  if (object == nullptr || object->is_null()) return std::nullopt;
+  Fields scaler(*object, name + ": the scaler", problem);
+  scaler.choice<int>("kind", {{"standard", 0}});
+  StandardScaler result{scaler.numbers("mean"), scaler.numbers("scale")};
+  scaler.forbid_the_rest();
+  if (!problem && (result.mean.size() != count || result.scale.size() != count))
+    scaler.complain("needs one mean and one scale for each of the " + std::to_string(count) + " features");
+  if (!problem && std::any_of(result.scale.begin(), result.scale.end(), [](double s) { return !(s > 0); }))
+    scaler.complain("has a scale that is not above zero");
+  return result;
+}
+
+LinearModel read_linear(Fields& fields, std::size_t count) {
+  LinearModel model;
+  if (const json* rows = fields.find("coef")) {
+    if (rows->is_array() && !rows->empty() && rows->front().is_array()) {
+      if (rows->size() > ir_classes_max) fields.complain("has too many classes", ErrorCode::limit_exceeded);
+      for (const json& row : *rows) model.coefficients.push_back(fields.numbers_of(row, "coef"));
+    } else {
+      model.coefficients.push_back(fields.numbers_of(*rows, "coef"));
+    }
+  }
+  model.intercepts = fields.numbers("intercept");
+  model.link = fields.choice("link", links);
+  for (const auto& row : model.coefficients)
+    if (row.size() != count)
+      fields.complain("has " + std::to_string(row.size()) + " coefficients for " + std::to_string(count) + " features");
+  if (model.intercepts.size() != model.coefficients.size())
+    fields.complain("has " + std::to_string(model.intercepts.size()) + " intercepts for " +
+                    std::to_string(model.coefficients.size()) + " rows of coefficients");
+  check_link(fields, model.link, model.intercepts.size());
+  return model;
+}
+
+// Every node is reached from at most one other, and walking from the nodes without a parent reaches all of them: so
+// there is no cycle, and the root's part is a tree. Nodes apart from the root (left over by pruning) do no harm.
+void check_shape(Fields& fields, const std::vector<TreeNode>& nodes) {
+  std::vector<char> has_parent(nodes.size(), 0);
+  for (const TreeNode& node : nodes) {
+    if (node.is_leaf()) continue;
+    for (const int child : {node.left, node.right}) {
+      char& seen = has_parent[static_cast<std::size_t>(child)];
+      if (seen != 0) return fields.complain("has a node that two others lead to (node " + std::to_string(child) + ")");
+      seen = 1;
+    }
+  }
+  if (has_parent[0] != 0) return fields.complain("has a cycle: a node leads back to the root");
+  std::vector<int> open;
+  for (std::size_t n = 0; n < nodes.size(); ++n)
+    if (has_parent[n] == 0) open.push_back(static_cast<int>(n));
+  std::size_t reached = 0;
+  while (!open.empty()) {
+    const TreeNode& node = nodes[static_cast<std::size_t>(open.back())];
+    open.pop_back();
+    ++reached;
+    if (!node.is_leaf()) {
+      open.push_back(node.left);
+      open.push_back(node.right);
+    }
+  }
+  if (reached != nodes.size()) fields.complain("has a cycle");
+}
+
+DecisionTree read_tree(const json& object, const std::string& where, std::size_t features, std::size_t groups, bool& has_cover,
+                       std::optional<Error>& problem) {
+  Fields fields(object, where, problem);
+  DecisionTree tree;
+  const double group = fields.number("group");
+  const std::vector<int> feature = fields.integers("feature"), left = fields.integers("left"), right = fields.integers("right");
+  const std::vector<double> threshold = fields.numbers("threshold"), value = fields.numbers("value");
+  const bool with_missing = fields.has("missing_left"), with_cover = fields.has("cover");
+  const std::vector<int> missing = with_missing ? fields.integers("missing_left") : std::vector<int>{};
+  const std::vector<double> cover = with_cover ? fields.numbers("cover") : std::vector<double>{};
+  fields.forbid_the_rest();
+  has_cover = has_cover && with_cover;
+  const std::size_t count = feature.size();
+  if (problem) return tree;
+  if (group < 0 || group != std::floor(group) || group >= static_cast<double>(groups)) {
+    fields.complain("has group " + std::to_string(group) + ", and there are " + std::to_string(groups) + " (one a base)");
+    return tree;
+  }
+  tree.group = static_cast<int>(group);
+  if (count == 0) fields.complain("has no node");
+  if (threshold.size() != count || left.size() != count || right.size() != count || value.size() != count ||
+      (with_missing && missing.size() != count) || (with_cover && cover.size() != count))
+    fields.complain("has arrays of different lengths");
+  if (problem) return tree;
+  tree.nodes.resize(count);
+  for (std::size_t n = 0; n < count && !problem; ++n) {
+    TreeNode& node = tree.nodes[n];
+    const std::string at = " at node " + std::to_string(n);
+    node.feature = feature[n];
+    // "missing right, all others left" (scikit-learn 1.4 and later) is written as the largest double.
+    node.threshold = threshold[n] == std::numeric_limits<double>::max() ? std::numeric_limits<double>::infinity() : threshold[n];
+    node.left = left[n];
+    node.right = right[n];
+    node.value = value[n];
+    if (with_cover) node.cover = cover[n];
+    if (node.cover < 0) fields.complain("has a negative cover" + at);
+    if (with_missing) {
+      if (missing[n] != 0 && missing[n] != 1) fields.complain("has missing_left " + std::to_string(missing[n]) + at + "; 0 or 1 is meant");
+      node.missing = missing[n] == 1 ? TreeNode::Missing::left : TreeNode::Missing::right;
+    }
+    if (node.feature < -1 || node.feature >= static_cast<int>(features))
+      fields.complain("splits on input " + std::to_string(node.feature) + at + ", and there are " + std::to_string(features));
+    if (node.is_leaf()) {
+      if (node.left != -1 || node.right != -1) fields.complain("has a leaf with children" + at);
+    } else if (node.left < 0 || node.right < 0 || node.left >= static_cast<int>(count) || node.right >= static_cast<int>(count)) {
+      fields.complain("has a child out of range" + at);
+    }
+  }
+  if (!problem) check_shape(fields, tree.nodes);
+  return tree;
+}
+
+TreeEnsemble read_trees(Fields& fields, std::size_t features, const std::string& name, std::optional<Error>& problem) {
+  TreeEnsemble ensemble;
+  ensemble.rule = fields.choice<SplitRule>("compare", {{"le_f32_f64", SplitRule::le_f32_f64},
+                                                       {"lt_f32", SplitRule::lt_f32},
+                                                       {"le_f64", SplitRule::le_f64},
+                                                       {"gt_f32", SplitRule::gt_f32}});
+  ensemble.sum = fields.choice<SumRule>("sum", {{"f64", SumRule::f64}, {"f32", SumRule::f32}});
+  ensemble.scale = fields.number("scale");
+  ensemble.base = fields.numbers("base");
+  ensemble.link = fields.choice("link", links);
+  // For people: the scale already holds 1/n.
+  if (const json* average = fields.find("average", false); average != nullptr && !average->is_boolean() && !average->is_number())
+    fields.complain("field 'average' must be true or false");
+  const json* trees = fields.find("trees");
+  if (problem) return ensemble;
+  if (ensemble.base.empty() || ensemble.base.size() > ir_classes_max) fields.complain("needs a base for each group, 1 to 1000 of them");
+  check_link(fields, ensemble.link, ensemble.base.size());
+  if (!trees->is_array() || trees->empty()) fields.complain("field 'trees' must be a list of trees");
+  if (trees->size() > ir_trees_max)
+    fields.complain("has more than " + std::to_string(ir_trees_max) + " trees", ErrorCode::limit_exceeded);
+  std::size_t nodes = 0;
+  ensemble.has_cover = true;
+  for (std::size_t t = 0; t < trees->size() && !problem; ++t) {
+    ensemble.trees.push_back(read_tree((*trees)[t], name + ": tree " + std::to_string(t), features, ensemble.base.size(),
+                                       ensemble.has_cover, problem));
+    nodes += ensemble.trees.back().nodes.size();
+    if (nodes > ir_nodes_max) fields.complain("has more than " + std::to_string(ir_nodes_max) + " nodes", ErrorCode::limit_exceeded);
+  }
+  return ensemble;
+}
+
+}  // namespace
+
+Result<Learner> read_ir(std::string_view text, const std::string& name) {
+  if (text.size() > ir_bytes_max)
+    return fail(ErrorCode::limit_exceeded, "read_ir", name + " is larger than " + std::to_string(ir_bytes_max >> 20U) + " MiB.");
+  const auto document = parse_json_strictly(text, name, 8);
+  if (!document) return fail(document.error());
+  std::optional<Error> problem;
+  Fields fields(*document, name, problem);
+  if (problem) return fail(*problem);
+  if (fields.number("ir") != 1) fields.complain("is not IR version 1 (field 'ir')");
+  const std::string kind = fields.text("kind");
+  Learner learner;
+  learner.features = read_features(fields);
+  learner.scaler = read_scaler(fields, learner.features.size(), name, problem);
+  if (problem) return fail(*problem);
+  if (kind == "linear") {
+    learner.model = read_linear(fields, learner.features.size());
+  } else if (kind == "tree_ensemble") {
+    learner.model = read_trees(fields, learner.features.size(), name, problem);
+  } else {
+    fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear and tree_ensemble");
+  }
+  fields.forbid_the_rest();
+  if (problem) return fail(*problem);
+  return learner;
+}
+
+}  // namespace choana::processing

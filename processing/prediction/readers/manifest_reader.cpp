@@ -1,0 +1,548 @@
+#include "processing/prediction/readers/manifest_reader.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "core/near_match.h"
+#include "processing/prediction/readers/document.h"
+#include "processing/prediction/readers/table.h"
+
+namespace choana::processing {
+namespace {
+
+using Kind = DocumentNode::Kind;
+
+// The first problem of a manifest; what is read after it does not matter.
+struct Problem {
+  std::optional<Error> error;
+
+  void complain(const std::string& sentence) {
+    if (!error) error = Error{ErrorCode::invalid_package, "read_manifest", sentence, {}};
+  }
+};
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// One map of the manifest. States which keys it knows by asking for them; `finish` complains about all others.
+class Section {
+ public:
+  Section(const DocumentNode* node, std::string path, Problem& problem) : node_(node), path_(std::move(path)), problem_(problem) {
+    if (node_ != nullptr && node_->kind != Kind::map) {
+      complain_here("must be a map of keys and values");
+      node_ = nullptr;
+    }
+  }
+
+  [[nodiscard]] bool present() const { return node_ != nullptr; }
+  [[nodiscard]] const DocumentNode* node() const { return node_; }
+
+  const DocumentNode* find(const std::string& key, bool required) {
+    known_.push_back(key);
+    if (node_ != nullptr)
+      for (const auto& [name, value] : node_->fields)
+        if (name == key && value.kind != Kind::null) return &value;
+    if (required) problem_.complain("The manifest lacks " + path_of(key) + ".");
+    return nullptr;
+  }
+
+  std::string text(const std::string& key, bool required = true, std::size_t length_max = 400) {
+    const DocumentNode* value = find(key, required);
+    return value == nullptr ? std::string{} : text_of(*value, path_of(key), length_max);
+  }
+
+  std::string text_of(const DocumentNode& value, const std::string& path, std::size_t length_max) {
+    if (value.kind != Kind::scalar || value.scalar.empty() || value.scalar.size() > length_max) {
+      problem_.complain(path + " in the manifest must be text of 1 to " + std::to_string(length_max) + " characters.");
+      return {};
+    }
+    for (const char c : value.scalar)
+      if (static_cast<unsigned char>(c) < 0x20 && c != '\n') {
+        problem_.complain(path + " in the manifest holds a control character.");
+        return {};
+      }
+    return value.scalar;
+  }
+
+  std::string word(const std::string& key, const std::vector<std::string>& choices, const std::string& fallback = {}) {
+    const DocumentNode* value = find(key, fallback.empty());
+    if (value == nullptr) return fallback;
+    const std::string chosen = text_of(*value, path_of(key), 64);
+    if (std::find(choices.begin(), choices.end(), chosen) == choices.end())
+      problem_.complain(path_of(key) + " in the manifest is '" + chosen + "'; it may be " + join(choices) + "." + did_you_mean(chosen, choices));
+    return chosen;
+  }
+
+  std::optional<double> number(const std::string& key, bool required = false) {
+    const DocumentNode* value = find(key, required);
+    if (value == nullptr) return std::nullopt;
+    const auto parsed = value->kind == Kind::scalar && !value->quoted ? parse_number(value->scalar) : std::nullopt;
+    if (!parsed) problem_.complain(path_of(key) + " in the manifest must be a finite number.");
+    return parsed;
+  }
+
+  std::optional<int> integer(const std::string& key, int low, int high, bool required = false) {
+    const auto value = number(key, required);
+    if (!value) return std::nullopt;
+    if (*value != std::floor(*value) || *value < low || *value > high) {
+      problem_.complain(path_of(key) + " in the manifest must be a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ".");
+      return std::nullopt;
+    }
+    return static_cast<int>(*value);
+  }
+
+  bool flag(const std::string& key, bool fallback) {
+    const DocumentNode* value = find(key, false);
+    if (value == nullptr) return fallback;
+    if (value->kind == Kind::scalar && !value->quoted && (value->scalar == "true" || value->scalar == "false")) return value->scalar == "true";
+    problem_.complain(path_of(key) + " in the manifest must be true or false.");
+    return fallback;
+  }
+
+  // A single word stands for a list of one.
+  std::vector<std::string> words(const std::string& key, bool required, std::size_t length_max = 256) {
+    const DocumentNode* value = find(key, required);
+    std::vector<std::string> list;
+    if (value == nullptr) return list;
+    if (value->kind == Kind::scalar) return {text_of(*value, path_of(key), length_max)};
+    if (value->kind != Kind::list || value->items.size() > 20'000) {
+      problem_.complain(path_of(key) + " in the manifest must be a list.");
+      return list;
+    }
+    for (const DocumentNode& item : value->items) list.push_back(text_of(item, path_of(key), length_max));
+    return list;
+  }
+
+  std::vector<double> numbers(const std::string& key) {
+    const DocumentNode* value = find(key, true);
+    std::vector<double> list;
+    if (value == nullptr) return list;
+    for (const DocumentNode& item : value->items)
+      if (const auto parsed = item.kind == Kind::scalar ? parse_number(item.scalar) : std::nullopt) list.push_back(*parsed);
+    if (value->kind != Kind::list || list.size() != value->items.size())
+      problem_.complain(path_of(key) + " in the manifest must be a list of finite numbers.");
+    return list;
+  }
+
+  Section section(const std::string& key, bool required = false) { return {find(key, required), path_of(key), problem_}; }
+
+  // The maps of a list.
+  std::vector<Section> sections(const std::string& key, bool required) {
+    std::vector<Section> list;
+    const DocumentNode* value = find(key, required);
+    if (value == nullptr) return list;
+    if (value->kind != Kind::list || value->items.size() > 200) {
+      problem_.complain(path_of(key) + " in the manifest must be a list of at most 200 entries.");
+      return list;
+    }
+    for (std::size_t n = 0; n < value->items.size(); ++n)
+      list.emplace_back(&value->items[n], path_of(key) + "[" + std::to_string(n) + "]", problem_);
+    return list;
+  }
+
+  // Known, but only for people.
+  void skip(const std::string& key) { known_.push_back(key); }
+
+  void complain(const std::string& key, const std::string& what) { problem_.complain(path_of(key) + " in the manifest " + what + "."); }
+  void complain_here(const std::string& what) { problem_.complain((path_.empty() ? "The manifest" : path_ + " in the manifest") + " " + what + "."); }
+
+  void finish() {
+    if (node_ == nullptr) return;
+    for (const auto& [key, value] : node_->fields)
+      if (std::find(known_.begin(), known_.end(), key) == known_.end())
+        problem_.complain("The manifest has the unknown key " + path_of(key.substr(0, 64)) + "." + did_you_mean(key, known_));
+  }
+
+ private:
+  [[nodiscard]] std::string path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+
+  const DocumentNode* node_;
+  std::string path_;
+  Problem& problem_;
+  std::vector<std::string> known_;
+};
+
+bool is_identifier(const std::string& text, const std::string& also, std::size_t length_max) {
+  if (text.empty() || text.size() > length_max || !std::isalnum(static_cast<unsigned char>(text.front()))) return false;
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || also.find(c) != std::string::npos;
+  });
+}
+
+void read_intended_use(Section& root, PackageManifest& manifest) {
+  const DocumentNode* node = root.find("intended_use", true);
+  if (node == nullptr) return;
+  if (node->kind == Kind::scalar) {
+    manifest.intended_use = root.text_of(*node, "intended_use", 2000);
+    return;
+  }
+  Section use = root.section("intended_use");
+  std::vector<std::string> sentences;
+  if (const std::string statement = use.text("statement", false, 2000); !statement.empty()) sentences.push_back(statement);
+  if (const DocumentNode* population = use.find("population", false)) {
+    std::string words;
+    if (population->kind == Kind::scalar) words = use.text_of(*population, "intended_use.population", 400);
+    for (const auto& [key, value] : population->fields) {
+      std::string part = value.scalar;
+      for (const DocumentNode& item : value.items) part += (part.empty() ? "" : ", ") + item.scalar;
+      words += (words.empty() ? "" : "; ") + key + " " + part;
+    }
+    sentences.push_back("Population: " + words + ".");
+  }
+  if (const std::string timing = use.text("timing", false); !timing.empty()) sentences.push_back("Timing: " + timing + ".");
+  if (const auto not_for = use.words("not_for", false); !not_for.empty()) sentences.push_back("Not for: " + join(not_for) + ".");
+  Section outcome = use.section("outcome");
+  const std::string name = outcome.text("name", false), definition = outcome.text("definition", false);
+  manifest.outcome = name + (definition.empty() ? "" : ": " + definition);
+  outcome.skip("positive");
+  outcome.finish();
+  use.finish();
+  for (const std::string& sentence : sentences) manifest.intended_use += (manifest.intended_use.empty() ? "" : " ") + sentence;
+  if (manifest.intended_use.empty()) root.complain("intended_use", "says nothing: give a statement, a population or a timing");
+}
+
+void read_inputs(Section& root, PackageManifest& manifest) {
+  Section inputs = root.section("inputs", true);
+  Section sequences = inputs.section("sequences");
+  if (sequences.present())
+    for (const auto& field : sequences.node()->fields) {
+      Section one = sequences.section(field.first, true);
+      RequiredSequence sequence;
+      sequence.role = field.first;
+      if (!is_identifier(sequence.role, "-_", 32)) sequences.complain(field.first.substr(0, 40), "is not a role (letters, digits, - and _)");
+      sequence.required = one.flag("required", true);
+      sequence.accepts = one.words("accepts", false, 32);
+      if (sequence.accepts.empty()) sequence.accepts = {sequence.role};
+      sequence.modality = one.text("modality", false, 16);
+      sequence.plane = one.text("plane", false, 16);
+      one.skip("contrast");
+      one.finish();
+      if (sequence.required) manifest.required_roles.push_back(sequence.role);
+      manifest.sequences.push_back(std::move(sequence));
+    }
+  Section rois = inputs.section("rois");
+  if (rois.present())
+    for (const auto& field : rois.node()->fields) {
+      Section one = rois.section(field.first, true);
+      RequiredRoi roi;
+      roi.name = field.first;
+      if (!is_identifier(roi.name, "-_", 64)) rois.complain(field.first.substr(0, 64), "is not a name for a region (letters, digits, - and _)");
+      roi.required = one.flag("required", true);
+      roi.of_roles = one.words("of", false, 32);
+      roi.name_patterns = one.words("names", false, 64);
+      if (roi.name_patterns.empty()) roi.name_patterns = {roi.name};
+      if (roi.name_patterns.size() > 64) one.complain("names", "has more than 64 patterns");
+      for (const std::string& pattern : roi.name_patterns)
+        if (const Status status = check_roi_name_pattern(pattern); !status) one.complain("names", "is refused. " + status.error().message);
+      if (one.flag("resegment", false)) one.complain("resegment", "is not supported: state the range in the extraction file (resegmentRange)");
+      one.finish();
+      for (const std::string& role : roi.of_roles)
+        if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&](const auto& s) { return s.role == role; }))
+          one.complain("of", "names the role '" + role + "', which inputs.sequences does not list");
+      if (roi.of_roles.empty())
+        for (const RequiredSequence& sequence : manifest.sequences) roi.of_roles.push_back(sequence.role);
+      manifest.rois.push_back(std::move(roi));
+    }
+  Section clinical = inputs.section("clinical");
+  if (clinical.present())
+    for (const auto& field : clinical.node()->fields) {
+      Section one = clinical.section(field.first, true);
+      ClinicalInput input;
+      input.name = field.first;
+      input.whole_number = one.word("type", {"number", "integer"}, "number") == "integer";
+      if (const std::string unit = one.text("unit", false, 32); !unit.empty()) input.unit = unit;
+      input.required = one.flag("required", true);
+      input.min = one.number("min");
+      input.max = one.number("max");
+      input.max_age_days = one.integer("max_age_days", 0, 36'500);
+      one.finish();
+      if (input.min && input.max && *input.min > *input.max) one.complain_here("has a min above its max");
+      manifest.clinical.push_back(std::move(input));
+    }
+  Section site = inputs.section("site");
+  site.skip("from");
+  if (site.flag("required", false)) site.complain("required", "asks for the site, which only harmonisation needs, and there is no such stage");
+  site.finish();
+  inputs.finish();
+}
+
+void read_preprocessing(Section& root, PackageManifest& manifest) {
+  // What a step may carry; the pipeline checks the values where it uses them.
+  const std::map<std::string, std::vector<std::string>> steps{
+      {"n4", {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask"}},
+      {"rescale", {"from", "to"}},
+      {"resample", {"spacing_mm", "interpolator", "mask_interpolator"}},
+      {"normalise", {"mean", "sd", "region"}},
+      {"register", {"to", "method"}}};
+  std::vector<std::string> names;
+  for (const auto& [name, keys] : steps) names.push_back(name);
+  for (Section& one : root.sections("preprocessing", false)) {
+    PreparationStep step;
+    step.step = one.word("step", names);
+    one.skip("roles");
+    if (const auto keys = steps.find(step.step); keys != steps.end())
+      for (const std::string& key : keys->second) one.skip(key);
+    one.finish();
+    if (!one.present()) continue;
+    DocumentNode parameters = *one.node();
+    std::erase_if(parameters.fields, [](const auto& field) { return field.first == "step"; });
+    step.parameters_json = to_canonical_json(parameters);
+    manifest.preprocessing.push_back(std::move(step));
+  }
+}
+
+void read_stages(Section& root, PackageManifest& manifest) {
+  std::set<std::string> seen{"radiomic", "clinical", "deep", "habitat", "features"};
+  for (Section& one : root.sections("stages", true)) {
+    StageSpec stage;
+    stage.id = one.text("id", true, 64);
+    if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
+    if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
+    stage.type = one.word("type", {"standard", "linear", "tree_ensemble"});
+    stage.in = one.words("in", true);
+    if (stage.type == "standard") {
+      Section params = one.section("params", true);
+      if (params.find("from", false) != nullptr) {
+        stage.from_features = params.text("from") == "features.csv";
+        if (!stage.from_features) params.complain("from", "must be features.csv");
+      } else {
+        stage.mean = params.numbers("mean");
+        stage.scale = params.numbers("scale");
+      }
+      params.finish();
+    } else {
+      stage.file = one.text("file");
+      stage.format = one.word("format", {"ir"}, "ir");
+      if (one.find("link", false) != nullptr) stage.link = one.word("link", {"identity", "logistic", "softmax"});
+    }
+    one.finish();
+    manifest.stages.push_back(std::move(stage));
+  }
+  if (manifest.stages.empty()) root.complain("stages", "must name at least one stage");
+}
+
+void read_outputs(Section& root, PackageManifest& manifest) {
+  std::set<std::string> names;
+  int primaries = 0;
+  for (Section& one : root.sections("outputs", true)) {
+    OutputSpec output;
+    output.from = one.text("from", true, 64);
+    output.name = one.text("name", true, 64);
+    if (!names.insert(output.name).second) one.complain("name", "'" + output.name + "' is taken");
+    output.endpoint = one.text("endpoint", false, 11);
+    if (output.endpoint.empty())
+      for (const char c : output.name)
+        if (output.endpoint.size() < 11 && std::isalnum(static_cast<unsigned char>(c)) != 0)
+          output.endpoint += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    if (output.endpoint.empty() || !std::all_of(output.endpoint.begin(), output.endpoint.end(), [](char c) {
+          return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        }))
+      one.complain("endpoint", "must be 1 to 11 capital letters, digits and _");
+    output.unit = one.text("unit", false, 16);  // decided with the stage's link when nothing is said
+    output.decimals = one.integer("decimals", 0, 15).value_or(output.unit == "1" ? 3 : 1);
+    output.primary = one.flag("primary", false);
+    primaries += output.primary ? 1 : 0;
+    one.finish();
+    manifest.outputs.push_back(std::move(output));
+  }
+  if (manifest.outputs.empty()) return root.complain("outputs", "must name at least one output");
+  if (primaries > 1) root.complain("outputs", "has more than one primary output");
+  if (primaries == 0) manifest.outputs.front().primary = true;
+  for (const OutputSpec& output : manifest.outputs)
+    if (output.primary) manifest.endpoint = output.endpoint;
+}
+
+void read_thresholds(Section& root, PackageManifest& manifest) {
+  for (Section& one : root.sections("thresholds", false)) {
+    ThresholdSpec threshold;
+    threshold.on = one.text("on", true, 64);
+    threshold.value = one.number("value", true).value_or(0);
+    threshold.label = one.text("label", true, 64);
+    threshold.otherwise = one.text("otherwise", false, 64);
+    const std::vector<std::string> risks{"high", "moderate", "low"};
+    if (one.find("risk", false) != nullptr) threshold.risk = one.word("risk", risks);
+    if (one.find("otherwise_risk", false) != nullptr) threshold.otherwise_risk = one.word("otherwise_risk", risks);
+    threshold.source = one.text("source", false);
+    one.finish();
+    manifest.thresholds.push_back(std::move(threshold));
+  }
+  std::stable_sort(manifest.thresholds.begin(), manifest.thresholds.end(),
+                   [](const ThresholdSpec& a, const ThresholdSpec& b) { return a.value < b.value; });
+}
+
+MissingRule missing_rule_of(Section& section, const std::string& key) {
+  return section.word(key, {"refuse", "pass"}) == "pass" ? MissingRule::pass : MissingRule::refuse;
+}
+
+void read_rules(Section& root, PackageManifest& manifest) {
+  Section explain = root.section("explain");
+  if (explain.present())
+    for (const auto& field : explain.node()->fields) {
+      Section one = explain.section(field.first, true);
+      ExplainSpec spec;
+      spec.method = one.word("method", {"tree_path_dependent", "linear", "none"});
+      one.word("space", {"margin"}, "margin");
+      Section mean = one.section("mean");
+      if (mean.present())
+        for (const auto& input : mean.node()->fields) spec.mean[input.first] = mean.number(input.first, true).value_or(0);
+      one.finish();
+      manifest.explain[field.first] = std::move(spec);
+    }
+  Section missing = root.section("missing");
+  for (const std::string kind : {"radiomic", "clinical", "deep", "habitat"}) {
+    const DocumentNode* rule = missing.find(kind, false);
+    if (rule == nullptr) continue;
+    if (rule->kind == Kind::map) {
+      Section by_feature = missing.section(kind);
+      for (const auto& field : rule->fields) {
+        const std::string id = kind == "clinical" && !field.first.starts_with("clinical.") ? "clinical." + field.first : field.first;
+        manifest.missing_by_feature[id] = missing_rule_of(by_feature, field.first);
+      }
+    } else {
+      manifest.missing_by_kind[kind] = missing_rule_of(missing, kind);
+    }
+  }
+  missing.finish();
+  Section uncertainty = root.section("uncertainty");
+  manifest.guard.enabled = false;
+  if (uncertainty.find("quantile_guard", false) != nullptr) {
+    manifest.guard.enabled = true;
+    // features.csv stores these two quantiles; other ones could not be checked.
+    if (uncertainty.numbers("quantile_guard") != std::vector<double>{0.01, 0.99})
+      uncertainty.complain("quantile_guard", "must be [0.01, 0.99], the quantiles that features.csv stores");
+  }
+  manifest.guard.max_flagged = uncertainty.integer("max_flagged", 0, 100'000).value_or(0);
+  manifest.guard.withhold = uncertainty.word("beyond", {"flag", "withhold"}, "flag") == "withhold";
+  uncertainty.finish();
+  Section calibration = root.section("calibration");
+  calibration.word("method", {"none"}, "none");
+  calibration.skip("evidence");
+  calibration.finish();
+}
+
+void read_selftest(Section& root, PackageManifest& manifest) {
+  Section selftest = root.section("selftest", true);
+  manifest.selftest_file = selftest.text("file");
+  Section tolerance = selftest.section("tolerance");
+  if (const auto stages = tolerance.number("stages")) {
+    manifest.selftest_tolerance = *stages;
+    // A wide tolerance would let any model in; 1e-3 is room for a network in float32.
+    if (*stages < 0 || *stages > 1e-3) tolerance.complain("stages", "must lie between 0 and 0.001");
+  }
+  tolerance.skip("radiomic");
+  tolerance.skip("deep");
+  tolerance.finish();
+  selftest.finish();
+}
+
+}  // namespace
+
+Result<PackageManifest> read_manifest(std::string_view yaml) {
+  const auto document = read_yaml(yaml, "manifest.yaml");
+  if (!document) return fail(document.error());
+  Problem problem;
+  PackageManifest manifest;
+  Section root(&*document, "", problem);
+  if (root.present()) {
+    if (const std::string format = root.text("format", true, 64); !problem.error && format != "choana-model/1")
+      root.complain("format", "is '" + format + "'; this version of Choana reads choana-model/1");
+    manifest.id = root.text("id", true, 64);
+    if (!is_identifier(manifest.id, "-_.", 64)) root.complain("id", "must be made of letters, digits, -, _ and .");
+    manifest.version = root.text("version", true, 32);
+    if (!is_identifier(manifest.version, "-_.+", 32)) root.complain("version", "must be made of letters, digits, -, _, + and .");
+    manifest.title = root.text("title", true, 200);
+    manifest.status = root.word("status", {"demonstration", "research", "clinical"});
+    read_intended_use(root, manifest);
+    read_inputs(root, manifest);
+    read_preprocessing(root, manifest);
+    Section extraction = root.section("extraction");
+    if (extraction.present())
+      for (const auto& field : extraction.node()->fields) manifest.extraction_file[field.first] = extraction.text(field.first);
+    manifest.features_file = root.text("features");
+    read_stages(root, manifest);
+    read_outputs(root, manifest);
+    read_thresholds(root, manifest);
+    read_rules(root, manifest);
+    manifest.performance_file = root.text("performance", false);
+    read_selftest(root, manifest);
+    root.skip("provenance");  // for people: publication, versions, training data
+    Section integrity = root.section("integrity");
+    if (const std::string sums = integrity.text("sums", false); !sums.empty() && sums != "SHA256SUMS") integrity.complain("sums", "must be SHA256SUMS");
+    integrity.skip("signature");
+    integrity.skip("key_id");
+    integrity.finish();
+    root.finish();
+  }
+  if (problem.error) return fail(*problem.error);
+  return manifest;
+}
+
+Result<std::vector<PackageFeature>> read_package_features(std::string_view csv) {
+  const std::string name = "features.csv";
+  const auto refuse = [&](const std::string& what) { return fail(ErrorCode::invalid_package, "read_features", name + " " + what); };
+  auto table = read_table(csv, name, 20'000, 32);
+  if (!table) return fail(table.error().code == ErrorCode::limit_exceeded ? ErrorCode::limit_exceeded : ErrorCode::invalid_package, "read_features", table.error().message);
+  const std::vector<std::string> required{"order", "id", "role", "roi", "kind", "feature", "unit", "train_mean", "train_sd", "q01", "q99"};
+  std::vector<std::string> known = required;
+  known.insert(known.end(), {"icc", "label"});
+  for (const std::string& column : required)
+    if (!table->find(column)) return refuse("lacks the column '" + column + "'.");
+  for (const std::string& column : table->columns)
+    if (std::find(known.begin(), known.end(), column) == known.end())
+      return refuse("has the unknown column '" + column.substr(0, 64) + "'." + did_you_mean(column, known));
+  if (table->rows.empty()) return refuse("names no feature.");
+  std::vector<PackageFeature> features;
+  std::set<std::string> ids;
+  for (std::size_t r = 0; r < table->rows.size(); ++r) {
+    const auto cell = [&](const std::string& column) -> const std::string& { return table->rows[r][*table->find(column)]; };
+    const std::string at = " (row " + std::to_string(r + 1) + ").";
+    PackageFeature feature;
+    const auto order = parse_number(cell("order"));
+    if (!order || *order < 1 || *order > static_cast<double>(table->rows.size()) || *order != std::floor(*order))
+      return refuse("must number its features 1, 2, 3, ... in the column order" + at);
+    feature.order = static_cast<int>(*order);
+    feature.id = cell("id");
+    if (feature.id.empty() || feature.id.size() > 256 || !ids.insert(feature.id).second)
+      return refuse("needs an id of its own for every feature" + at);
+    for (const char c : feature.id)
+      if (static_cast<unsigned char>(c) < 0x20) return refuse("has a control character in an id" + at);
+    feature.role = cell("role");
+    feature.roi = cell("roi");
+    feature.kind = cell("kind");
+    feature.feature = cell("feature");
+    if (!cell("unit").empty()) feature.unit = cell("unit");
+    const std::vector<std::string> kinds{"radiomic", "clinical", "deep", "habitat"};
+    if (std::find(kinds.begin(), kinds.end(), feature.kind) == kinds.end())
+      return refuse("has the kind '" + feature.kind.substr(0, 32) + "'; known are " + join(kinds) + at);
+    if (feature.kind != "clinical" && (feature.role.empty() || feature.roi.empty() || feature.feature.empty()))
+      return refuse("must say role, roi and feature for everything that is measured on images" + at);
+    for (const auto& [column, target] : {std::pair<const char*, double*>{"train_mean", &feature.train_mean},
+                                         {"train_sd", &feature.train_sd},
+                                         {"q01", &feature.q01},
+                                         {"q99", &feature.q99}}) {
+      if (cell(column).empty()) {
+        *target = std::numeric_limits<double>::quiet_NaN();
+        continue;
+      }
+      const auto number = parse_number(cell(column));
+      if (!number) return refuse("has '" + cell(column).substr(0, 32) + "' in the column " + column + ", which is not a finite number" + at);
+      *target = *number;
+    }
+    if (feature.train_sd < 0) return refuse("has a negative train_sd" + at);
+    if (feature.q01 > feature.q99) return refuse("has a q01 above its q99" + at);
+    features.push_back(std::move(feature));
+  }
+  std::sort(features.begin(), features.end(), [](const auto& a, const auto& b) { return a.order < b.order; });
+  for (std::size_t n = 0; n < features.size(); ++n)
+    if (features[n].order != static_cast<int>(n) + 1) return refuse("gives two features the order " + std::to_string(features[n].order) + ".");
+  return features;
+}
+
+}  // namespace choana::processing
