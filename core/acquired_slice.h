@@ -51,6 +51,12 @@ struct AcquisitionFacts {
   std::optional<int> acquisition_number;
   std::optional<int> echo_number;
   bool lossy_compressed = false;                 // LossyImageCompression = 01 or a lossy transfer syntax
+  std::string acquisition_contrast;              // (0008,9209) of an enhanced object: T1, T2, DIFFUSION, ...
+  std::string complex_component;                 // (0008,9208) of an enhanced object: MAGNITUDE, PHASE, ...
+  std::string content_time;                      // TM
+  std::string stack_id;                          // (0020,9056) of an enhanced object
+  std::optional<double> trigger_time_ms;
+  std::optional<Vector3> diffusion_direction;    // unit gradient vector, as the object states it
 };
 
 /// One slice: a classic MR instance, or one frame of an enhanced one.
@@ -79,6 +85,8 @@ struct AcquiredSlice {
   PixelType pixel_type = PixelType::int16;
   /// rows x columns values (column fastest) after the modality LUT; null until pixels are decoded.
   std::shared_ptr<const std::vector<float>> pixels;
+  /// What the reader noticed about the values (padding, private scaling, masked bits): sentences for the ledger.
+  std::vector<std::string> notes;
 };
 
 }  // namespace choana

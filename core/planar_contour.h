@@ -36,6 +36,7 @@ struct StructureSet {
   std::vector<std::string> referenced_series_uids;
   std::vector<std::string> referenced_sop_instance_uids;  // of the frame-of-reference tree, without repeats
   std::vector<StructureSetRoi> rois;
+  std::vector<std::string> notes;                         // what was missing or odd and tolerated
 };
 
 }  // namespace choana

@@ -21,7 +21,7 @@ struct SegmentDescription {
   CodedConcept type;
 };
 
-/// One frame of a SEG. Values 0..1 (binary: 0 or 1; fractional: value / Maximum Fractional Value), column fastest.
+/// One frame of a SEG; frames without any value above 0 are left out by the reader. Values 0..1 (binary: 0 or 1; fractional: value / Maximum Fractional Value), column fastest.
 struct SegmentFrame {
   int segment_number = 0;  // 0 in a label map: values are then segment numbers
   Vector3 position_mm{};
@@ -51,6 +51,8 @@ struct SegmentationObject {
   std::vector<std::string> referenced_sop_instance_uids;
   std::vector<SegmentDescription> segments;
   std::vector<SegmentFrame> frames;
+  int frames_empty = 0;         // frames of the object in which nothing is set
+  std::vector<std::string> notes;
 };
 
 }  // namespace choana
