@@ -1,0 +1,716 @@
+#include "reporting/charts/chart_page.h"
+
+#include <cairo.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <set>
+
+#include "core/version.h"
+#include "reporting/charts/canvas.h"
+#include "reporting/charts/chart_texts.h"
+#include "reporting/charts/slice_picture.h"
+
+namespace choana::reporting {
+namespace {
+
+constexpr int page_width = 1280;
+constexpr int page_height = 960;
+constexpr double margin = 40;
+constexpr double top = 98;              // viewers write above and below
+constexpr double bottom = 862;
+constexpr std::size_t series_max = 5;   // columns of pictures
+constexpr std::size_t bars_max = 8;
+
+constexpr Colour ground = rgb(0x0F141A);
+constexpr Colour card = rgb(0x19212A);
+constexpr Colour edge = rgb(0x2A3541);
+constexpr Colour bright = rgb(0xF2F6F9);
+constexpr Colour plain = rgb(0xD3DCE4);
+constexpr Colour muted = rgb(0x93A3B2);
+constexpr Colour amber = rgb(0xFFC24B);
+constexpr Colour raising = rgb(0xFFB05C);   // luminance 0.53
+constexpr Colour lowering = rgb(0x3E82C4);  // luminance 0.21
+constexpr Colour good_green = rgb(0x6FD39A);
+
+TextStyle style(double size, Colour colour, bool bold = false, Align align = Align::left) {
+  TextStyle s;
+  s.size = size;
+  s.colour = colour;
+  s.bold = bold;
+  s.align = align;
+  return s;
+}
+
+// Four significant digits, a true minus sign, no exponent where a person would not write one.
+std::string number_text(double value, int digits = 4) {
+  if (std::isnan(value)) return "–";
+  if (std::isinf(value)) return value > 0 ? "∞" : "−∞";
+  const double size = std::abs(value);
+  char text[48];
+  if (size != 0 && (size >= 1e6 || size < 1e-3)) {
+    std::snprintf(text, sizeof text, "%.*e", 1, value);
+  } else {
+    const int whole = size < 1 ? 1 : static_cast<int>(std::floor(std::log10(size))) + 1;
+    std::snprintf(text, sizeof text, "%.*f", std::clamp(digits - whole, 0, 4), value);
+  }
+  std::string out;
+  for (const char* c = text; *c != '\0'; ++c) out += *c == '-' ? std::string("−") : std::string(1, *c);
+  return out;
+}
+
+std::string fixed_text(double value, int decimals) {
+  if (!std::isfinite(value) || std::abs(value) >= 1e7) return number_text(value);
+  char text[48];
+  std::snprintf(text, sizeof text, "%.*f", decimals, value);
+  std::string out = text[0] == '-' ? std::string("−") + (text + 1) : std::string(text);
+  return out;
+}
+
+std::string signed_text(double value, int decimals) { return (value > 0 ? "+" : "") + fixed_text(value, decimals); }
+
+std::string with_unit(const std::string& number, const std::string& unit) {
+  if (unit.empty() || unit == "1") return number;
+  return number + (unit == "%" ? " %" : " " + unit);
+}
+
+std::string date_text(const std::string& date) {
+  const bool digits = date.size() == 8 && std::all_of(date.begin(), date.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits ? date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 2) : date;
+}
+
+// One measured series as a page shows it.
+struct ShownSeries {
+  const MeasuredSeries* series = nullptr;
+  std::size_t region = 0;                      // the region that chooses slice and crop
+  const Measurement* measurement = nullptr;    // of that region; may be absent
+};
+
+class PageDrawer {
+ public:
+  PageDrawer(const StudyFindings& findings, const ChartSettings& settings)
+      : findings_(findings), settings_(settings), t_(chart_texts(settings.language)), chinese_(settings.language.starts_with("zh")) {
+    collect();
+  }
+
+  ChartPage prediction_page(const Prediction& prediction, std::size_t number);
+  ChartPage measurement_page();
+  ChartPage not_analysed_page();
+
+ private:
+  void collect();
+  [[nodiscard]] std::optional<double> feature(const Measurement* measurement, const char* family, const char* name) const;
+  [[nodiscard]] std::optional<double> region_volume_ml(const std::string& roi) const;
+  [[nodiscard]] const Measurement* region_measurement(const std::string& roi) const;
+  void header(Canvas& canvas, const std::string& title, const std::string& subtitle, bool demonstration) const;
+  void footer(Canvas& canvas, const Prediction* prediction) const;
+  void headline(Canvas& canvas, const Box& box, const Prediction& prediction) const;
+  void gauge(Canvas& canvas, const Box& box, const Prediction& prediction) const;
+  void explanation(Canvas& canvas, const Box& box, const Prediction& prediction) const;
+  void pictures(Canvas& canvas, const Box& box) const;
+  void key_features(Canvas& canvas, const Box& box) const;
+  void histogram(Canvas& canvas, const Box& box, const ShownSeries& shown) const;
+  void legend(Canvas& canvas, double x, double y, double width) const;
+  void picture(Canvas& canvas, const Box& box, const ShownSeries& shown) const;
+  [[nodiscard]] ChartPage finish(const Canvas& canvas, std::string name, std::string title, std::string description) const;
+
+  const StudyFindings& findings_;
+  const ChartSettings& settings_;
+  const ChartTexts& t_;
+  bool chinese_;
+  std::vector<ShownSeries> shown_;
+  std::size_t left_out_ = 0;
+  std::vector<std::string> regions_;           // all region names, the main one first
+};
+
+void PageDrawer::collect() {
+  // The main region: that of the most measurements, the larger of equals.
+  std::vector<std::pair<std::string, double>> volumes;
+  for (const auto& series : findings_.measured)
+    for (const auto& roi : series.rois) {
+      const auto found = std::find_if(volumes.begin(), volumes.end(), [&](const auto& v) { return v.first == roi.name(); });
+      if (found == volumes.end()) {
+        volumes.emplace_back(roi.name(), roi.volume_ml());
+      } else {
+        found->second = std::max(found->second, roi.volume_ml());
+      }
+    }
+  const auto times = [&](const std::string& roi) {
+    return std::count_if(findings_.measurements.begin(), findings_.measurements.end(), [&](const Measurement& m) { return m.roi == roi; });
+  };
+  std::stable_sort(volumes.begin(), volumes.end(), [&](const auto& a, const auto& b) {
+    const auto na = times(a.first), nb = times(b.first);
+    return na != nb ? na > nb : a.second > b.second;
+  });
+  for (const auto& [name, volume] : volumes) regions_.push_back(name);
+  for (const auto& series : findings_.measured) {
+    if (series.rois.empty() || series.volume.empty()) continue;
+    if (shown_.size() == series_max) {
+      ++left_out_;
+      continue;
+    }
+    ShownSeries shown;
+    shown.series = &series;
+    std::size_t best = regions_.size();
+    for (std::size_t r = 0; r < series.rois.size(); ++r) {
+      const auto rank = static_cast<std::size_t>(std::find(regions_.begin(), regions_.end(), series.rois[r].name()) - regions_.begin());
+      if (rank < best) {
+        best = rank;
+        shown.region = r;
+      }
+    }
+    for (const auto& m : findings_.measurements)
+      if (m.role == series.role && m.roi == series.rois[shown.region].name() &&
+          (m.series_instance_uid.empty() || m.series_instance_uid == series.volume.reference().series_instance_uid)) {
+        shown.measurement = &m;
+        break;
+      }
+    shown_.push_back(shown);
+  }
+}
+
+std::optional<double> PageDrawer::feature(const Measurement* measurement, const char* family, const char* name) const {
+  if (measurement == nullptr) return std::nullopt;
+  return measurement->features.number(FeatureId{"original", family, name});
+}
+
+const Measurement* PageDrawer::region_measurement(const std::string& roi) const {
+  for (const auto& m : findings_.measurements)
+    if (m.roi == roi && feature(&m, "shape", "Maximum3DDiameter")) return &m;
+  for (const auto& m : findings_.measurements)
+    if (m.roi == roi) return &m;
+  return nullptr;
+}
+
+std::optional<double> PageDrawer::region_volume_ml(const std::string& roi) const {
+  const Measurement* m = region_measurement(roi);
+  for (const char* name : {"MeshVolume", "VoxelVolume"})
+    if (const auto mm3 = feature(m, "shape", name)) return *mm3 / 1000;
+  for (const auto& series : findings_.measured)
+    for (const auto& region : series.rois)
+      if (region.name() == roi) return region.volume_ml();
+  return std::nullopt;
+}
+
+void PageDrawer::header(Canvas& canvas, const std::string& title, const std::string& subtitle, bool demonstration) const {
+  const TextStyle strong = style(18, rgb(0x1A1300), true, Align::centre);
+  double width = canvas.text_width(t_.research_only, strong);
+  if (demonstration) width = std::max(width, canvas.text_width(t_.demonstration, strong));
+  const Box banner{page_width - margin - width - 36, top, width + 36, 54};
+  canvas.fill(banner, amber, 8);
+  if (demonstration) {
+    canvas.text(banner.x, banner.y + 4, banner.width, t_.research_only, strong);
+    canvas.text(banner.x, banner.y + 28, banner.width, t_.demonstration, strong);
+  } else {
+    canvas.text(banner.x, banner.y + 16, banner.width, t_.research_only, strong);
+  }
+  const double room = banner.x - margin - 24;
+  canvas.text(margin, top - 4, room, title, style(27, bright, true));
+  canvas.text(margin, top + 32, room, subtitle, style(18, muted));
+}
+
+void PageDrawer::footer(Canvas& canvas, const Prediction* prediction) const {
+  const double width = page_width - 2 * margin;
+  double y = bottom - 52;
+  canvas.line(margin, y - 8, page_width - margin, y - 8, edge, 1);
+  std::string first, second;
+  const std::string separator = "   ·   ";
+  if (prediction != nullptr) {
+    const std::string status = prediction->status == "demonstration" ? t_.status_demonstration
+                               : prediction->status == "research"    ? t_.status_research
+                               : prediction->status == "clinical"    ? t_.status_clinical
+                                                                     : prediction->status;
+    first = t_.model + " " + prediction->package + " " + prediction->version + (status.empty() ? "" : " (" + status + ")");
+    if (!prediction->performance.empty()) first += separator + prediction->performance;
+  } else {
+    first = t_.values_note;
+  }
+  second = "Choana " + (settings_.software_version.empty() ? std::string(version) : settings_.software_version);
+  if (!settings_.settings_sha256.empty()) second += separator + t_.settings + " " + settings_.settings_sha256.substr(0, 16);
+  if (!settings_.run_date.empty()) second += separator + t_.run + " " + date_text(settings_.run_date);
+  if (left_out_ > 0) second += separator + fill_in(t_.more_series, "n", std::to_string(left_out_));
+  canvas.text(margin, y, width, first, style(18, plain));
+  canvas.text(margin, y + 26, width, second, style(18, muted));
+}
+
+void PageDrawer::gauge(Canvas& canvas, const Box& box, const Prediction& p) const {
+  // A percentage is drawn on 0 to 100; any other unit on a range that holds all marks.
+  double low = 0, high = 100;
+  const bool percent = p.unit == "%";
+  if (!percent) {
+    low = high = p.value;
+    for (const auto& mark : {p.threshold, p.interval_low, p.interval_high})
+      if (mark && std::isfinite(*mark)) {
+        low = std::min(low, *mark);
+        high = std::max(high, *mark);
+      }
+    const double room = high > low ? 0.2 * (high - low) : std::max(1.0, std::abs(high) * 0.2);
+    low -= room;
+    high += room;
+  }
+  if (!std::isfinite(low) || !std::isfinite(high) || !(high > low)) return;
+  const auto place = [&](double v) { return box.x + box.width * std::clamp((v - low) / (high - low), 0.0, 1.0); };
+  const double y = box.y + 36, height = 18;
+  const Box track{box.x, y, box.width, height};
+  canvas.fill(track, rgb(0x2C3844), 5);
+  if (p.threshold && std::isfinite(*p.threshold)) {
+    const double x = place(*p.threshold);
+    canvas.fill({x, y, track.right() - x, height}, rgb(0x48596A), 5);
+  }
+  if (p.interval_low && p.interval_high && std::isfinite(*p.interval_low) && std::isfinite(*p.interval_high)) {
+    const double a = place(std::min(*p.interval_low, *p.interval_high)), b = place(std::max(*p.interval_low, *p.interval_high));
+    canvas.fill({a, y + 5, std::max(2.0, b - a), height - 10}, rgb(0x8FD3FF), 4);
+    canvas.line(a, y + 1, a, y + height - 1, rgb(0x8FD3FF), 2.5);
+    canvas.line(b, y + 1, b, y + height - 1, rgb(0x8FD3FF), 2.5);
+  }
+  if (p.threshold && std::isfinite(*p.threshold)) {
+    const double x = place(*p.threshold);
+    canvas.line(x, y - 7, x, y + height + 7, amber, 3);
+    const std::string text = t_.threshold + " " + with_unit(number_text(*p.threshold, 3), p.unit);
+    const double width = std::min(box.width, canvas.text_width(text, style(18, amber)) + 2);
+    canvas.text(std::clamp(x - width / 2, box.x, box.right() - width), y - 34, width, text, style(18, amber, false, Align::centre));
+  }
+  if (std::isfinite(p.value)) canvas.disc(place(p.value), y + height / 2, 11, bright, rgb(0x0B0F13), 3);
+  for (int n = 0; n <= 4; ++n) {
+    const double v = low + (high - low) * n / 4, x = place(v);
+    canvas.line(x, y + height + 3, x, y + height + 8, muted, 1.5);
+    const std::string text = percent ? std::to_string(25 * n) : number_text(v, 3);
+    const double width = std::min(box.width / 5, canvas.text_width(text, style(18, muted)) + 2);
+    canvas.text(std::clamp(x - width / 2, box.x, box.right() - width), y + height + 9, width, text, style(18, muted, false, Align::centre));
+  }
+}
+
+void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) const {
+  canvas.fill(box, card, 10);
+  const double x = box.x + 22, width = box.width - 44;
+  canvas.text(x, box.y + 14, width, p.output, style(22, plain));
+  const std::string value = p.unit == "%" ? fixed_text(p.value, 1) : number_text(p.value);
+  const TextStyle big = style(60, bright, true);
+  const double value_width = std::min(canvas.text_width(value, big) + 2, width * 0.6);
+  canvas.text(x, box.y + 40, value_width, value, big);
+  const std::string unit = p.unit == "1" ? "" : p.unit;
+  double used = value_width;
+  if (!unit.empty()) {
+    const double unit_width = std::min(canvas.text_width(unit, style(30, plain)) + 2, width * 0.25);
+    canvas.text(x + used + 8, box.y + 69, unit_width, unit, style(30, plain));
+    used += unit_width + 8;
+  }
+  // Group and interval stand beside the number.
+  const double side = x + used + 24, room = box.right() - 22 - side;
+  if (room > 80) {
+    double y = box.y + 54;
+    if (!p.group.empty()) {
+      const Colour tone = p.risk == "high" ? rgb(0xFF9A70) : p.risk == "low" ? good_green : p.risk == "moderate" ? amber : rgb(0xBFE3FF);
+      const TextStyle text = style(20, rgb(0x10151B), true, Align::centre);
+      const double chip = std::min(canvas.text_width(p.group, text) + 30, room);
+      canvas.fill({side, y, chip, 32}, tone, 16);
+      canvas.text(side + 10, y + 4, chip - 20, p.group, text);
+      y += 38;
+    }
+    if (p.interval_low && p.interval_high)
+      canvas.text(side, y, room,
+                  fill_in(fill_in(t_.interval, "low", number_text(*p.interval_low, 3)), "high", with_unit(number_text(*p.interval_high, 3), p.unit)), style(18, plain));
+  }
+  gauge(canvas, {x, box.y + 118, width, 90}, p);
+
+  const double y = box.bottom() - 62;
+  canvas.line(x, y, x + width, y, edge, 1);
+  if (p.applicability.inside && p.applicability.flags.empty()) {
+    canvas.disc(x + 13, y + 31, 12, good_green, good_green, 1);
+    canvas.polyline({{x + 7, y + 31}, {x + 11.5, y + 36}, {x + 19.5, y + 26}}, rgb(0x10151B), 3);
+    canvas.text(x + 36, y + 20, width - 36, t_.inside_training, style(18, plain));
+  } else {
+    canvas.polygon({{x + 13, y + 18}, {x + 27, y + 43}, {x - 1, y + 43}}, amber);
+    canvas.line(x + 13, y + 26, x + 13, y + 35, rgb(0x10151B), 3);
+    canvas.line(x + 13, y + 37.5, x + 13, y + 40.5, rgb(0x10151B), 3);
+    std::string text = p.applicability.inside ? "" : t_.outside_training;
+    if (!p.applicability.flags.empty()) {
+      text += (text.empty() ? "" : ": ") + p.applicability.flags.front();
+      if (p.applicability.flags.size() > 1) text += " " + fill_in(t_.more_flags, "n", std::to_string(p.applicability.flags.size() - 1));
+    }
+    TextStyle warning = style(18, amber);
+    warning.lines = 2;
+    canvas.text(x + 36, y + 9, width - 36, text, warning);
+  }
+}
+
+void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p) const {
+  canvas.fill(box, card, 10);
+  const double x = box.x + 22, width = box.width - 44;
+  canvas.text(x, box.y + 12, width * 0.5, t_.explanation, style(20, bright, true));
+  const Explanation& e = p.explanation;
+  if (e.contributions.empty()) {
+    canvas.text(x, box.y + 52, width, t_.no_explanation, style(18, muted));
+    return;
+  }
+  // Legend: which side is which.
+  const std::string space = e.space == "probability" ? t_.probability_space : e.space.empty() || e.space == "margin" ? t_.margin_space : e.space;
+  {
+    double right = x + width;
+    for (const auto& [colour, text] : {std::pair{raising, t_.raises}, std::pair{lowering, t_.lowers}}) {
+      const double w = canvas.text_width(text, style(18, plain)) + 2;
+      canvas.text(right - w, box.y + 13, w, text, style(18, plain));
+      canvas.fill({right - w - 22, box.y + 17, 14, 14}, colour, 2);
+      right -= w + 40;
+    }
+  }
+  std::vector<const Contribution*> order;
+  for (const auto& c : e.contributions) order.push_back(&c);
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return std::abs(a->contribution) > std::abs(b->contribution); });
+  struct Bar {
+    std::string label, value;
+    double share = 0;
+    bool rest = false;
+  };
+  std::vector<Bar> bars;
+  const std::size_t alone = order.size() == bars_max + 1 ? bars_max + 1 : std::min(order.size(), bars_max);
+  for (std::size_t n = 0; n < alone; ++n) {
+    const Contribution& c = *order[n];
+    bars.push_back({c.label.empty() ? c.feature : c.label, with_unit(number_text(c.value), c.unit), c.contribution, false});
+  }
+  if (order.size() > alone) {
+    double rest = 0;
+    for (std::size_t n = alone; n < order.size(); ++n) rest += order[n]->contribution;
+    bars.push_back({fill_in(t_.other_features, "n", std::to_string(order.size() - alone)), "", rest, true});
+  }
+  double largest = 0;
+  for (const Bar& bar : bars)
+    if (std::isfinite(bar.share)) largest = std::max(largest, std::abs(bar.share));
+  if (largest <= 0) largest = 1;
+  const int decimals = largest >= 100 ? 0 : largest >= 10 ? 1 : largest >= 0.1 ? 2 : 3;
+
+  const double label_width = 300, value_width = 118, number_width = 78;
+  const double bars_x = x + label_width + value_width + 24, bars_width = width - label_width - value_width - number_width - 24;
+  const double zero = bars_x + bars_width / 2, half = bars_width / 2 - 4;
+  const double first = box.y + 46, foot = box.bottom() - 40;
+  const double row = std::min(30.0, (foot - first) / static_cast<double>(bars.size()));
+  canvas.line(zero, first - 2, zero, first + row * static_cast<double>(bars.size()), muted, 1);
+  for (std::size_t n = 0; n < bars.size(); ++n) {
+    const Bar& bar = bars[n];
+    const double y = first + row * static_cast<double>(n);
+    TextStyle label = style(18, bar.rest ? muted : plain);
+    label.shorten = Shorten::middle;
+    canvas.text(x, y + row / 2 - 11, label_width, bar.label, label);
+    if (!bar.value.empty()) canvas.text(x + label_width + 6, y + row / 2 - 11, value_width, bar.value, style(18, muted, false, Align::right));
+    const double length = std::isfinite(bar.share) ? std::abs(bar.share) / largest * half : 0;
+    const Colour colour = bar.share >= 0 ? raising : lowering;
+    canvas.fill({bar.share >= 0 ? zero : zero - length, y + 5, length, row - 10}, bar.rest ? Colour{colour.red, colour.green, colour.blue, 0.55} : colour, 3);
+    canvas.text(x + width - number_width, y + row / 2 - 11, number_width, signed_text(bar.share, decimals), style(18, bar.rest ? muted : plain, false, Align::right));
+  }
+  canvas.line(x, foot, x + width, foot, edge, 1);
+  const std::string sum = t_.base + " " + fixed_text(e.base, std::max(2, decimals)) + "   →   " + t_.output + " " + fixed_text(e.output, std::max(2, decimals)) + "   (" + space + ")";
+  canvas.text(x, foot + 8, width, sum, style(18, plain));
+}
+
+void PageDrawer::picture(Canvas& canvas, const Box& box, const ShownSeries& shown) const {
+  const SliceView view = draw_slice(canvas, box, *shown.series, shown.region, regions_);
+  const double caption = 30;
+  canvas.fill({box.x, box.y, std::min(box.width, canvas.text_width(shown.series->role, style(20, bright, true)) + 18), caption}, rgb(0x0B0F13, 0.75), 0);
+  canvas.text(box.x + 9, box.y + 3, box.width - 50, shown.series->role, style(20, bright, true));
+  const std::string slice = fill_in(fill_in(t_.slice, "k", std::to_string(view.k + 1)), "n", std::to_string(shown.series->volume.geometry().size()[2]));
+  TextStyle text = style(18, plain);
+  text.halo = true;
+  canvas.text(box.x + 8, box.bottom() - 28, box.width - 90, slice, text);
+}
+
+void PageDrawer::pictures(Canvas& canvas, const Box& box) const {
+  if (shown_.empty()) {
+    canvas.fill(box, card, 10);
+    canvas.text(box.x + 22, box.y + 20, box.width - 44, t_.nothing_measured, style(18, muted));
+    return;
+  }
+  const std::size_t count = shown_.size();
+  const std::size_t first_row = count <= 3 ? count : (count + 1) / 2, rows = count <= 3 ? 1 : 2;
+  const double gap = 8, height = (box.height - gap * static_cast<double>(rows - 1)) / static_cast<double>(rows);
+  std::size_t n = 0;
+  for (std::size_t r = 0; r < rows; ++r) {
+    const std::size_t here = r == 0 ? first_row : count - first_row;
+    const double width = (box.width - gap * static_cast<double>(here - 1)) / static_cast<double>(here);
+    for (std::size_t c = 0; c < here; ++c, ++n)
+      picture(canvas, {box.x + static_cast<double>(c) * (width + gap), box.y + static_cast<double>(r) * (height + gap), width, height}, shown_[n]);
+  }
+}
+
+void PageDrawer::legend(Canvas& canvas, double x, double y, double width) const {
+  double at = x;
+  for (std::size_t n = 0; n < regions_.size(); ++n) {
+    std::string text = regions_[n];
+    if (const auto volume = region_volume_ml(regions_[n])) text += "  " + number_text(*volume, 3) + " ml";
+    const double w = std::min(canvas.text_width(text, style(18, plain)) + 2, 320.0);
+    if (at + 40 + w > x + width || n == 5) {
+      canvas.text(at, y, std::max(0.0, x + width - at), fill_in(t_.more_regions, "n", std::to_string(regions_.size() - n)), style(18, muted));
+      return;
+    }
+    const RegionStyle s = region_style(n);
+    canvas.outlines({{{at, y + 12}, {at + 28, y + 12}}}, {at, y, 29, 24}, s.colour, 3, s.dashed);
+    TextStyle label = style(18, plain);
+    label.shorten = Shorten::middle;
+    canvas.text(at + 38, y, w, text, label);
+    at += 38 + w + 28;
+  }
+}
+
+void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
+  canvas.fill(box, card, 10);
+  const double x = box.x + 20, width = box.width - 40;
+  const auto cell = [&](double cx, double cy, double w, const std::optional<double>& value, int digits) {
+    canvas.text(cx, cy, w, value ? number_text(*value, digits) : t_.not_computed, style(18, value ? bright : muted, false, Align::right));
+  };
+  double y = box.y + 12;
+  const double row = 28, name_width = width * 0.34, column = (width - name_width) / 3;
+  // Regions.
+  canvas.text(x, y, name_width, t_.regions, style(20, bright, true));
+  const char* units[] = {"ml", "mm", ""};
+  const std::string heads[] = {t_.volume, t_.diameter, t_.sphericity};
+  for (std::size_t c = 0; c < 3; ++c)
+    canvas.text(x + name_width + static_cast<double>(c) * column - 6, y + 2, column + 6, heads[c], style(18, muted, false, Align::right));
+  y += 25;
+  for (std::size_t c = 0; c < 3; ++c)
+    if (units[c][0] != '\0') canvas.text(x + name_width + static_cast<double>(c) * column, y, column, units[c], style(18, muted, false, Align::right));
+  y += 24;
+  const std::size_t series_rows = std::max<std::size_t>(1, shown_.size());
+  const double series_height = 12 + 30 + row * static_cast<double>(series_rows);
+  const auto room = static_cast<std::size_t>(std::max(1.0, std::floor((box.bottom() - 8 - series_height - y) / row)));
+  std::size_t shown_regions = std::min(regions_.size(), room);
+  for (std::size_t n = 0; n < shown_regions; ++n) {
+    if (n + 1 == shown_regions && regions_.size() > shown_regions && shown_regions > 1) {
+      canvas.text(x, y, width, fill_in(t_.more_regions, "n", std::to_string(regions_.size() - n)), style(18, muted));
+      y += row;
+      break;
+    }
+    const RegionStyle s = region_style(n);
+    canvas.fill({x, y + 6, 12, 12}, s.colour, 2);
+    TextStyle label = style(18, plain);
+    label.shorten = Shorten::middle;
+    canvas.text(x + 20, y, name_width - 24, regions_[n], label);
+    const Measurement* m = region_measurement(regions_[n]);
+    cell(x + name_width, y, column, region_volume_ml(regions_[n]), 3);
+    cell(x + name_width + column, y, column, feature(m, "shape", "Maximum3DDiameter"), 3);
+    cell(x + name_width + 2 * column, y, column, feature(m, "shape", "Sphericity"), 3);
+    y += row;
+  }
+  // Series: the main region on each.
+  y += 4;
+  canvas.line(x, y, x + width, y, edge, 1);
+  y += 8;
+  TextStyle heading = style(20, bright, true);
+  canvas.text(x, y, name_width, regions_.empty() ? t_.series : t_.series, heading);
+  const std::string columns[] = {t_.mean, t_.entropy, t_.skewness};
+  for (std::size_t c = 0; c < 3; ++c)
+    canvas.text(x + name_width + static_cast<double>(c) * column - 6, y + 2, column + 6, columns[c], style(18, muted, false, Align::right));
+  y += 30;
+  if (shown_.empty()) canvas.text(x, y, width, t_.nothing_measured, style(18, muted));
+  for (const auto& shown : shown_) {
+    TextStyle label = style(18, plain);
+    label.shorten = Shorten::middle;
+    canvas.text(x, y, name_width - 8, shown.series->role, label);
+    cell(x + name_width, y, column, feature(shown.measurement, "firstorder", "Mean"), 4);
+    cell(x + name_width + column, y, column, feature(shown.measurement, "firstorder", "Entropy"), 3);
+    cell(x + name_width + 2 * column, y, column, feature(shown.measurement, "firstorder", "Skewness"), 3);
+    y += row;
+  }
+}
+
+void PageDrawer::histogram(Canvas& canvas, const Box& box, const ShownSeries& shown) const {
+  const auto& mask = shown.series->rois[shown.region].mask();
+  const auto& voxels = shown.series->volume.voxels();
+  std::vector<float> values;
+  if (mask.size() == voxels.size())
+    for (std::size_t n = 0; n < mask.size(); ++n)
+      if (mask[n] != 0 && std::isfinite(voxels[n])) values.push_back(voxels[n]);
+  if (values.empty()) return;
+  std::sort(values.begin(), values.end());
+  const auto percentile = [&](double p) { return static_cast<double>(values[static_cast<std::size_t>(p * static_cast<double>(values.size() - 1))]); };
+  double low = percentile(0.005), high = percentile(0.995);
+  if (!(high > low)) {
+    low -= 0.5;
+    high += 0.5;
+  }
+  constexpr std::size_t bins = 32;
+  std::vector<std::size_t> counts(bins, 0);
+  for (const float v : values) {
+    const double place = (static_cast<double>(v) - low) / (high - low) * static_cast<double>(bins);
+    if (place >= 0 && place <= static_cast<double>(bins)) ++counts[std::min(bins - 1, static_cast<std::size_t>(place))];
+  }
+  const std::size_t most = *std::max_element(counts.begin(), counts.end());
+  const double plot = box.height - 26, bar = box.width / static_cast<double>(bins);
+  for (std::size_t n = 0; n < bins; ++n) {
+    const double height = most == 0 ? 0 : (plot - 4) * static_cast<double>(counts[n]) / static_cast<double>(most);
+    canvas.fill({box.x + static_cast<double>(n) * bar, box.y + plot - height, bar - 1, height}, rgb(0x7FB4DC));
+  }
+  canvas.line(box.x, box.y + plot, box.right(), box.y + plot, muted, 1);
+  const double median = box.x + box.width * std::clamp((percentile(0.5) - low) / (high - low), 0.0, 1.0);
+  canvas.line(median, box.y, median, box.y + plot, amber, 2);
+  canvas.text(box.x, box.y + plot + 3, box.width / 2, number_text(low, 3), style(18, muted));
+  canvas.text(box.x + box.width / 2, box.y + plot + 3, box.width / 2, number_text(high, 3), style(18, muted, false, Align::right));
+}
+
+ChartPage PageDrawer::finish(const Canvas& canvas, std::string name, std::string title, std::string description) const {
+  ChartPage page;
+  page.name = std::move(name);
+  page.title = std::move(title);
+  page.description = std::move(description);
+  page.width = page_width;
+  page.height = page_height;
+  page.rgb = canvas.good() ? canvas.pixels() : std::vector<std::uint8_t>{};
+  if (!shown_.empty()) {
+    const auto& reference = shown_.front().series->volume.reference();
+    const int k = shown_.front().series->rois[shown_.front().region].largest_slice();
+    if (static_cast<std::size_t>(k) < reference.slices.size()) page.slice = reference.slices[static_cast<std::size_t>(k)];
+    page.source_series_uid = reference.series_instance_uid;
+  }
+  return page;
+}
+
+ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t number) {
+  Canvas canvas(page_width, page_height, ground);
+  header(canvas, prediction.title.empty() ? prediction.package : prediction.title, t_.prediction_subtitle, prediction.status == "demonstration");
+  const double middle = 452, gap = 16;
+  headline(canvas, {margin, 166, 560, middle - 166}, prediction);
+  const double right = margin + 560 + gap, right_width = page_width - margin - right;
+  pictures(canvas, {right, 166, right_width, middle - 166 - 32});
+  legend(canvas, right, middle - 25, right_width);
+  const double lower = middle + gap, lower_height = bottom - 68 - lower;
+  explanation(canvas, {margin, lower, 752, lower_height}, prediction);
+  key_features(canvas, {margin + 752 + gap, lower, page_width - 2 * margin - 752 - gap, lower_height});
+  footer(canvas, &prediction);
+  std::string name = "prediction";
+  if (number > 0 || findings_.predictions.size() > 1) name += "-" + std::to_string(number + 1);
+  ChartPage page = finish(canvas, name, prediction.title.empty() ? prediction.package : prediction.title,
+                          "Predicted output with threshold and interval, contributions of features, outlines of the measured regions, key features");
+  page.explains = prediction.endpoint;
+  return page;
+}
+
+ChartPage PageDrawer::measurement_page() {
+  Canvas canvas(page_width, page_height, ground);
+  header(canvas, t_.measurement_title, t_.measurement_subtitle, false);
+  const double label_width = 214, x = margin + label_width, y = 170;
+  if (shown_.empty()) {
+    canvas.fill({margin, y, page_width - 2 * margin, 120}, card, 10);
+    canvas.text(margin + 24, y + 46, page_width - 2 * margin - 48, t_.nothing_measured, style(22, plain));
+  } else {
+    const double gap = 12, count = static_cast<double>(shown_.size());
+    const double width = std::min(330.0, (page_width - margin - x - gap * (count - 1)) / count);
+    const double picture_height = 214, histogram_y = y + picture_height + 12, histogram_height = 96;
+    const double table_y = histogram_y + histogram_height + 12;
+    struct Row {
+      std::string label;
+      const char *family, *name;
+      double scale;
+      int digits;
+    };
+    const std::vector<Row> rows{{t_.volume + " (ml)", "shape", "MeshVolume", 1e-3, 3}, {t_.diameter + " (mm)", "shape", "Maximum3DDiameter", 1, 3},
+                                {t_.surface + " (cm²)", "shape", "SurfaceArea", 1e-2, 3}, {t_.sphericity, "shape", "Sphericity", 1, 3},
+                                {t_.mean, "firstorder", "Mean", 1, 4}, {t_.p10, "firstorder", "10Percentile", 1, 4},
+                                {t_.p90, "firstorder", "90Percentile", 1, 4}, {t_.skewness, "firstorder", "Skewness", 1, 3},
+                                {t_.entropy, "firstorder", "Entropy", 1, 3}, {t_.contrast, "glcm", "Contrast", 1, 4}};
+    const double row = 27;
+    canvas.fill({margin, table_y - 2, page_width - 2 * margin, row * static_cast<double>(rows.size()) + 6}, card, 10);
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      const double ry = table_y + 2 + row * static_cast<double>(n);
+      if (n == 4) canvas.line(margin + 16, ry - 1, page_width - margin - 16, ry - 1, edge, 1);
+      canvas.text(margin + 16, ry + 1, label_width - 20, rows[n].label, style(18, muted));
+    }
+    TextStyle side = style(18, muted);
+    side.lines = 2;
+    canvas.text(margin, histogram_y + 20, label_width - 16, t_.histogram_of, side);
+    for (std::size_t c = 0; c < shown_.size(); ++c) {
+      const double cx = x + static_cast<double>(c) * (width + gap);
+      picture(canvas, {cx, y, width, picture_height}, shown_[c]);
+      histogram(canvas, {cx, histogram_y, width, histogram_height}, shown_[c]);
+      for (std::size_t n = 0; n < rows.size(); ++n) {
+        const auto value = feature(shown_[c].measurement, rows[n].family, rows[n].name);
+        canvas.text(cx, table_y + 3 + row * static_cast<double>(n), width - 16, value ? number_text(*value * rows[n].scale, rows[n].digits) : t_.not_computed,
+                    style(18, value ? bright : muted, false, Align::right));
+      }
+    }
+    // Region names stand where the pictures' row has its label.
+    double ly = y + 2;
+    canvas.text(margin, ly, label_width - 16, t_.regions, style(20, bright, true));
+    ly += 32;
+    for (std::size_t n = 0; n < regions_.size(); ++n) {
+      if (n == 3 && regions_.size() > 4) {
+        canvas.text(margin, ly, label_width - 16, fill_in(t_.more_regions, "n", std::to_string(regions_.size() - n)), style(18, muted));
+        break;
+      }
+      const RegionStyle s = region_style(n);
+      canvas.outlines({{{margin, ly + 12}, {margin + 26, ly + 12}}}, {margin, ly, 27, 24}, s.colour, 3, s.dashed);
+      TextStyle label = style(18, plain);
+      label.shorten = Shorten::middle;
+      canvas.text(margin + 34, ly, label_width - 50, regions_[n], label);
+      if (const auto volume = region_volume_ml(regions_[n])) canvas.text(margin + 34, ly + 22, label_width - 50, number_text(*volume, 3) + " ml", style(18, muted));
+      ly += 48;
+    }
+  }
+  footer(canvas, nullptr);
+  return finish(canvas, "measurements", t_.measurement_title, "Outlines of the measured regions, intensity histograms and key radiomic features of each series");
+}
+
+ChartPage PageDrawer::not_analysed_page() {
+  Canvas canvas(page_width, page_height, ground);
+  header(canvas, t_.not_analysed, t_.measurement_title, false);
+  const Box box{margin, 180, page_width - 2 * margin, 300};
+  canvas.fill(box, card, 10);
+  TextStyle message = style(26, bright);
+  message.lines = 5;
+  canvas.text(box.x + 30, box.y + 30, box.width - 60, findings_.reason.message, message);
+  canvas.text(box.x + 30, box.bottom() - 48, box.width - 60, std::string(to_string(findings_.reason.code)), style(18, muted));
+  footer(canvas, nullptr);
+  return finish(canvas, "not-analysed", t_.not_analysed, "Why the study was not analysed");
+}
+
+cairo_status_t write_bytes(void* closure, const unsigned char* data, unsigned int length) {
+  return std::fwrite(data, 1, length, static_cast<std::FILE*>(closure)) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
+}  // namespace
+
+Result<std::vector<ChartPage>> draw_chart_pages(const StudyFindings& findings, const ChartSettings& settings) {
+  std::vector<ChartPage> pages;
+  try {
+    PageDrawer drawer(findings, settings);
+    if (findings.outcome != Outcome::reported) {
+      pages.push_back(drawer.not_analysed_page());
+    } else {
+      for (std::size_t n = 0; n < findings.predictions.size(); ++n) pages.push_back(drawer.prediction_page(findings.predictions[n], n));
+      pages.push_back(drawer.measurement_page());
+    }
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::internal, "draw_charts", std::string("The chart pages could not be drawn: ") + error.what());
+  }
+  for (const auto& page : pages)
+    if (page.rgb.empty()) return fail(ErrorCode::internal, "draw_charts", "The drawing library could not draw the page '" + page.name + "'.");
+  return pages;
+}
+
+Status write_png(const ChartPage& page, const std::filesystem::path& file) {
+  if (page.width <= 0 || page.height <= 0 || page.rgb.size() != static_cast<std::size_t>(page.width) * static_cast<std::size_t>(page.height) * 3)
+    return fail(ErrorCode::invalid_argument, "write_png", "The page '" + page.name + "' holds no picture.");
+  cairo_surface_t* surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, page.width, page.height);
+  if (cairo_surface_status(surface) != CAIRO_STATUS_SUCCESS) {
+    cairo_surface_destroy(surface);
+    return fail(ErrorCode::out_of_memory, "write_png", "There is not enough memory for the page '" + page.name + "'.");
+  }
+  unsigned char* data = cairo_image_surface_get_data(surface);
+  const auto stride = static_cast<std::size_t>(cairo_image_surface_get_stride(surface));
+  const auto width = static_cast<std::size_t>(page.width);
+  for (std::size_t y = 0; y < static_cast<std::size_t>(page.height); ++y)
+    for (std::size_t x = 0; x < width; ++x) {
+      const std::uint8_t* from = page.rgb.data() + 3 * (y * width + x);
+      const std::uint32_t pixel = static_cast<std::uint32_t>(from[0]) << 16 | static_cast<std::uint32_t>(from[1]) << 8 | from[2];
+      std::copy_n(reinterpret_cast<const unsigned char*>(&pixel), 4, data + y * stride + 4 * x);
+    }
+  cairo_surface_mark_dirty(surface);
+  std::FILE* out = std::fopen(file.c_str(), "wb");
+  cairo_status_t status = out == nullptr ? CAIRO_STATUS_WRITE_ERROR : cairo_surface_write_to_png_stream(surface, write_bytes, out);
+  if (out != nullptr && std::fclose(out) != 0) status = CAIRO_STATUS_WRITE_ERROR;
+  cairo_surface_destroy(surface);
+  if (status != CAIRO_STATUS_SUCCESS) return fail(ErrorCode::io_error, "write_png", "Cannot write " + file.string() + ".");
+  return {};
+}
+
+}  // namespace choana::reporting

@@ -1,0 +1,132 @@
+#include "reporting/charts/chart_texts.h"
+
+namespace choana::reporting {
+namespace {
+
+ChartTexts english() {
+  ChartTexts t;
+  t.research_only = "RESEARCH USE ONLY - not for diagnosis";
+  t.demonstration = "DEMONSTRATION MODEL";
+  t.prediction_subtitle = "Prediction from MR radiomics";
+  t.measurement_title = "Radiomic measurements";
+  t.measurement_subtitle = "Regions, intensities and key features";
+  t.not_analysed = "Not analysed";
+  t.threshold = "threshold";
+  t.interval = "interval {low} to {high}";
+  t.inside_training = "Within the range of the training data";
+  t.outside_training = "Unlike the training data";
+  t.more_flags = "(and {n} more)";
+  t.explanation = "What moved the result";
+  t.other_features = "{n} other features";
+  t.base = "base";
+  t.output = "output";
+  t.margin_space = "log-odds";
+  t.probability_space = "probability";
+  t.raises = "raises";
+  t.lowers = "lowers";
+  t.no_explanation = "This model gives no explanation.";
+  t.regions = "Regions";
+  t.region = "Region";
+  t.series = "Series";
+  t.volume = "Volume";
+  t.diameter = "Diameter";
+  t.sphericity = "Sphericity";
+  t.mean = "Mean";
+  t.entropy = "Entropy";
+  t.skewness = "Skewness";
+  t.p10 = "10th percentile";
+  t.p90 = "90th percentile";
+  t.contrast = "GLCM contrast";
+  t.homogeneity = "GLCM homogeneity";
+  t.surface = "Surface";
+  t.not_computed = "–";
+  t.slice = "slice {k} of {n}";
+  t.model = "Model";
+  t.performance = "Performance";
+  t.settings = "settings";
+  t.run = "run";
+  t.status_demonstration = "demonstration";
+  t.status_research = "research";
+  t.status_clinical = "clinical";
+  t.more_series = "{n} more series: see the structured report";
+  t.more_regions = "and {n} more";
+  t.nothing_measured = "No region was measured.";
+  t.intensity_histogram = "Intensity";
+  t.feature = "Feature";
+  t.measured_value = "Value";
+  t.share = "Share";
+  t.histogram_of = "Voxels by intensity";
+  t.values_note = "Values as measured on each series; all features are in the structured report.";
+  return t;
+}
+
+ChartTexts chinese() {
+  ChartTexts t = english();
+  t.research_only = "RESEARCH USE ONLY 仅供研究，不得用于诊断";
+  t.demonstration = "DEMONSTRATION MODEL 演示模型";
+  t.prediction_subtitle = "基于 MR 影像组学的预测";
+  t.measurement_title = "影像组学测量";
+  t.measurement_subtitle = "感兴趣区、信号强度与主要特征";
+  t.not_analysed = "未分析";
+  t.threshold = "阈值";
+  t.interval = "区间 {low} 至 {high}";
+  t.inside_training = "在训练数据范围之内";
+  t.outside_training = "与训练数据不一致";
+  t.more_flags = "（另有 {n} 项）";
+  t.explanation = "各特征对结果的贡献";
+  t.other_features = "其余 {n} 个特征";
+  t.base = "基准值";
+  t.output = "输出值";
+  t.margin_space = "对数优势";
+  t.probability_space = "概率";
+  t.raises = "升高";
+  t.lowers = "降低";
+  t.no_explanation = "该模型不提供解释。";
+  t.regions = "感兴趣区";
+  t.region = "区域";
+  t.series = "序列";
+  t.volume = "体积";
+  t.diameter = "最大径";
+  t.sphericity = "球形度";
+  t.mean = "均值";
+  t.entropy = "熵";
+  t.skewness = "偏度";
+  t.p10 = "第 10 百分位";
+  t.p90 = "第 90 百分位";
+  t.contrast = "GLCM 对比度";
+  t.homogeneity = "GLCM 同质性";
+  t.surface = "表面积";
+  t.slice = "第 {k}/{n} 层";
+  t.model = "模型";
+  t.performance = "性能";
+  t.settings = "设置";
+  t.run = "运行日期";
+  t.status_demonstration = "演示";
+  t.status_research = "研究";
+  t.status_clinical = "临床";
+  t.more_series = "另有 {n} 个序列，见结构化报告";
+  t.more_regions = "另有 {n} 个";
+  t.nothing_measured = "没有测量任何感兴趣区。";
+  t.intensity_histogram = "信号强度";
+  t.feature = "特征";
+  t.measured_value = "测量值";
+  t.share = "贡献";
+  t.histogram_of = "信号强度直方图";
+  t.values_note = "数值在各序列上测得；全部特征见结构化报告。";
+  return t;
+}
+
+}  // namespace
+
+const ChartTexts& chart_texts(std::string_view language) {
+  static const ChartTexts en = english(), zh = chinese();
+  return language.starts_with("zh") ? zh : en;
+}
+
+std::string fill_in(std::string text, std::string_view name, std::string_view value) {
+  const std::string key = "{" + std::string(name) + "}";
+  if (const auto at = text.find(key); at != std::string::npos) text.replace(at, key.size(), value);
+  return text;
+}
+
+}  // namespace choana::reporting
