@@ -59,12 +59,10 @@ struct Proposal {
 Result<Proposal> proposal_for(const std::filesystem::path& file) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(file, error)) return fail(ErrorCode::io_error, step, "The file to send is not there: " + file.filename().string());
-  DcmMetaInfo meta;
-  DcmInputFileStream stream(OFFilename(file.c_str()));
-  if (!stream.good()) return fail(ErrorCode::io_error, step, "The file to send cannot be read: " + file.filename().string());
-  meta.transferInit();
-  if (meta.read(stream).bad()) return fail(ErrorCode::not_dicom, step, "The file to send is no DICOM file: " + file.filename().string());
-  meta.transferEnd();
+  DcmFileFormat format;
+  if (format.loadFile(OFFilename(file.c_str()), EXS_Unknown, EGL_noChange, DCM_MaxReadLength, ERM_metaOnly).bad())
+    return fail(ErrorCode::not_dicom, step, "The file to send is no DICOM file: " + file.filename().string());
+  DcmMetaInfo& meta = *format.getMetaInfo();
   OFString sop_class;
   OFString syntax;
   if (meta.findAndGetOFString(DCM_MediaStorageSOPClassUID, sop_class).bad() || meta.findAndGetOFString(DCM_TransferSyntaxUID, syntax).bad())
@@ -102,7 +100,7 @@ struct StoreClient::State {
   Status make_layer() {
     if (layer) return {};
     if (!peer.tls) {
-      layer = std::make_unique<WithoutDelay<DcmTransportLayer>>(NET_REQUESTOR);
+      layer = std::make_unique<WithoutDelay<DcmTransportLayer>>();
       return {};
     }
     auto tls = std::make_unique<WithoutDelay<DcmTLSTransportLayer>>(NET_REQUESTOR, nullptr, OFTrue);

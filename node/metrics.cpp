@@ -46,6 +46,7 @@ struct Metrics::State {
   Family<Gauge>& associations_open = gauge(registry, "choana_associations_open", "Associations open now.");
   Family<Histogram>& acknowledge = histogram(registry, "choana_acknowledge_seconds", "From the last byte of an instance to its acknowledgement.");
   Family<Counter>& batches = counter(registry, "choana_spool_batches_total", "Batches that were made durable together.");
+  Family<Histogram>& batch_instances = histogram(registry, "choana_spool_batch_instances", "Instances made durable by one sync.");
   Family<Histogram>& sync = histogram(registry, "choana_spool_sync_seconds", "Time of one sync of the spool.");
   Family<Counter>& jobs = counter(registry, "choana_jobs_total", "Jobs that ended, by outcome.");
   Family<Counter>& attempts_failed = counter(registry, "choana_job_attempts_failed_total", "Attempts that failed, by error code.");
@@ -85,8 +86,8 @@ void Metrics::instance_refused(const std::string& status) { state_->refused.Add(
 void Metrics::association_ended(const std::string& result) { state_->associations.Add({{"result", result}}).Increment(); }
 void Metrics::set_associations_open(int count) { state_->associations_open.Add({}).Set(count); }
 void Metrics::batch_committed(int instances, double sync_seconds) {
-  static_cast<void>(instances);
   state_->batches.Add({}).Increment();
+  state_->batch_instances.Add({}, Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64}).Observe(instances);
   state_->sync.Add({}, short_seconds).Observe(sync_seconds);
 }
 

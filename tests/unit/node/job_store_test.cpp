@@ -1,32 +1,16 @@
 #include "node/job_store.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
+
+#include "tests/unit/node/temporary_folder.h"
 
 namespace choana {
 namespace {
 
 namespace fs = std::filesystem;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "choana store XXXXXX").string();  // a blank: paths may hold them
-    if (mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 ReceivedInstance instance(std::uint64_t id, const std::string& sop, const std::string& sha256, const std::string& study = "1.2.3") {
   ReceivedInstance i;
@@ -99,7 +83,7 @@ class JobStoreTest : public testing::Test {
     return kinds;
   }
 
-  TemporaryFolder folder;
+  test::TemporaryFolder folder;
   std::unique_ptr<JobStore> store;
 };
 
