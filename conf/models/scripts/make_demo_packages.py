@@ -141,7 +141,7 @@ inputs:
     T1C: {{required: true, modality: MR, contrast: true, accepts: [T1C, T1C-FS]}}
     T2: {{required: true, modality: MR, accepts: [T2, T2-FS]}}
   rois:
-    primary: {{required: true, of: [T1C, T2], names: [GTVp, GTVnx, "GTV[-_ ]?p.*", "GTV[-_ ]?nx.*", GTV, "GTV[-_ ].*", primary, "tumou?r"]}}
+    primary: {{required: true, of: [T1C, T2], names: [GTVp, GTVnx, "GTV[-_ ]?p.*", "GTV[-_ ]?nx.*", GTV, primary, "tumou?r"]}}
 preprocessing:
   - {{step: n4, shrink: [4, 4, 4]}}
 extraction: {{T1C: extraction/t1c.yaml, T2: extraction/t2.yaml}}
