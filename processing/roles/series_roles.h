@@ -35,30 +35,32 @@ struct NumberRange {
   double high = 0;
 };
 
-/// One rule: a role, and conditions that must all hold. A condition that is not set holds.
+/// One rule: what a series is when all conditions hold. A condition that is not set holds.
 struct SeriesRule {
   std::string name;
-  std::string role;                              // T1, T1C, T1C-FS, T2, T2-FS, DWI, ADC; empty: the series is set aside
+  /// T1, T1C, T1C-FS, T2, T2-FS, DWI, ADC. Empty with an empty weighting: the series is set aside.
+  std::string role;
+  /// T1 or T2 instead of a role: contrast agent and fat suppression then make it T1, T1C, T1C-FS, T2 or T2-FS.
+  std::string weighting;
   std::vector<std::string> image_type_any;       // one of these values stands in Image Type or Acquisition Contrast
   std::vector<std::string> image_type_none;
-  std::optional<bool> b_value;                   // a b-value is present (any volume)
+  std::optional<bool> diffusion;                 // true: a b-value above 0, or 0 from an echo planar or diffusion sequence
   std::optional<bool> contrast;                  // true: evidence of contrast agent; false: no such evidence
   std::optional<bool> fat_suppressed;            // true: evidence of fat suppression; false: no such evidence
   std::vector<std::string> sequence_any;         // Scanning Sequence
   std::vector<std::string> sequence_none;
-  std::optional<NumberRange> repetition_time_ms; // known and within
+  std::optional<NumberRange> repetition_time_ms; // known and within, ends included
   std::optional<NumberRange> echo_time_ms;
   std::optional<NumberRange> inversion_time_ms;
   std::optional<NumberRange> flip_angle_deg;
   std::optional<NumberRange> repetition_time_ms_if_known;  // unknown, or within
   std::optional<NumberRange> echo_time_ms_if_known;
   std::optional<NumberRange> inversion_time_ms_if_known;
-  DescriptionPatterns description_any;           // one of these is found in a description
+  DescriptionPatterns description_any;           // one of these is found in the series description, else the protocol name
   DescriptionPatterns description_none;
-  bool description_rule() const { return !description_any.empty(); }
 };
 
-/// conf/series-rules.toml, parsed.
+/// conf/series-rules.toml, parsed (node/series_rules_reader).
 struct SeriesRules {
   std::vector<SeriesRule> rules;                 // the first that holds decides
   DescriptionPatterns contrast_descriptions;
@@ -81,7 +83,8 @@ struct RoleDecision {
 /// with exactly one b-value becomes "DWI-b<value>". Never fails: a series no rule fits has an empty role.
 [[nodiscard]] RoleDecision classify_series(const AcquisitionFacts& facts, const VolumeSummary& summary, const SeriesRules& rules);
 
-/// True if `role` of a series answers what a package asks for: equal text, or "DWI" for any "DWI-b...".
+/// True if `role` of a series answers what a package asks for: equal text; "DWI" for any "DWI-b..."; a b-value within
+/// 4 s/mm2 or 3 % of the one asked for.
 [[nodiscard]] bool role_answers(const std::string& role, const std::string& asked);
 
 /// The b-value in a role "DWI-b800".
