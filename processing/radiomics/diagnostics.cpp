@@ -1,0 +1,241 @@
+#include "processing/radiomics/diagnostics.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "core/version.h"
+
+namespace choana::processing {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "voxel hashes are of little-endian buffers");
+
+class Sha1 {
+ public:
+  Sha1() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha1(), nullptr); }
+  void update(const void* data, std::size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
+  std::string hex() {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    EVP_DigestFinal_ex(context_.get(), digest, &size);
+    std::string text;
+    for (unsigned at = 0; at < size; ++at) {
+      constexpr char digits[] = "0123456789abcdef";
+      text += digits[digest[at] >> 4];
+      text += digits[digest[at] & 15];
+    }
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+template <typename T>
+std::string hash_as(const std::vector<double>& voxels) {
+  Sha1 sha1;
+  std::vector<T> block;
+  constexpr std::size_t block_size = 65536;
+  for (std::size_t from = 0; from < voxels.size(); from += block_size) {
+    block.clear();
+    const std::size_t to = std::min(voxels.size(), from + block_size);
+    for (std::size_t at = from; at < to; ++at) block.push_back(static_cast<T>(voxels[at]));
+    sha1.update(block.data(), block.size() * sizeof(T));
+  }
+  return sha1.hex();
+}
+
+std::string json_quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + "\"";
+}
+
+template <typename T, typename Text>
+std::string joined(const T& values, char open, char close, Text&& text) {
+  std::string result(1, open);
+  bool first = true;
+  for (const auto& value : values) {
+    if (!first) result += ", ";
+    result += text(value);
+    first = false;
+  }
+  return result + close;
+}
+
+}  // namespace
+
+std::string python_text(double value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  if (value == 0) return std::signbit(value) ? "-0.0" : "0.0";
+  char buffer[48];
+  const auto scientific = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
+  std::string text(buffer, scientific.ptr);
+  const std::size_t e = text.find('e');
+  const int exponent = std::stoi(text.substr(e + 1));
+  if (exponent < -4 || exponent >= 16) return text;
+  const auto fixed = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed);
+  text.assign(buffer, fixed.ptr);
+  if (text.find('.') == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string voxel_hash(const ScalarVolume& image) {
+  switch (image.pixel_type) {
+    case PixelType::int8: return hash_as<std::int8_t>(image.voxels);
+    case PixelType::uint8: return hash_as<std::uint8_t>(image.voxels);
+    case PixelType::int16: return hash_as<std::int16_t>(image.voxels);
+    case PixelType::uint16: return hash_as<std::uint16_t>(image.voxels);
+    case PixelType::int32: return hash_as<std::int32_t>(image.voxels);
+    case PixelType::uint32: return hash_as<std::uint32_t>(image.voxels);
+    case PixelType::float32: return hash_as<float>(image.voxels);
+    case PixelType::float64: return hash_as<double>(image.voxels);
+  }
+  return {};
+}
+
+std::string voxel_hash(const MaskVolume& mask) {
+  Sha1 sha1;
+  sha1.update(mask.labels.data(), mask.labels.size() * sizeof(std::uint32_t));
+  return sha1.hex();
+}
+
+int count_components(const MaskVolume& mask, int label) {
+  const auto wanted = static_cast<std::uint32_t>(label);
+  const VoxelBox box = bounding_box(mask, wanted);
+  if (box.empty()) return 0;
+  const std::ptrdiff_t nx = box.size[0] + 2;
+  const std::ptrdiff_t ny = box.size[1] + 2;
+  std::vector<char> open(static_cast<std::size_t>(nx * ny) * static_cast<std::size_t>(box.size[2] + 2), 0);
+  std::vector<std::ptrdiff_t> seeds;
+  for (int k = 0; k < box.size[2]; ++k)
+    for (int j = 0; j < box.size[1]; ++j)
+      for (int i = 0; i < box.size[0]; ++i)
+        if (mask.labels[mask.geometry.offset(i + box.lower[0], j + box.lower[1], k + box.lower[2])] == wanted) {
+          const std::ptrdiff_t at = ((k + 1) * ny + j + 1) * nx + i + 1;
+          open[static_cast<std::size_t>(at)] = 1;
+          seeds.push_back(at);
+        }
+  int components = 0;
+  std::vector<std::ptrdiff_t> stack;
+  for (const std::ptrdiff_t seed : seeds) {
+    if (open[static_cast<std::size_t>(seed)] == 0) continue;
+    ++components;
+    open[static_cast<std::size_t>(seed)] = 0;
+    stack.assign(1, seed);
+    while (!stack.empty()) {
+      const std::ptrdiff_t voxel = stack.back();
+      stack.pop_back();
+      for (int k = -1; k <= 1; ++k)
+        for (int j = -1; j <= 1; ++j)
+          for (int i = -1; i <= 1; ++i) {
+            const std::ptrdiff_t next = voxel + (k * ny + j) * nx + i;
+            if (open[static_cast<std::size_t>(next)] == 0) continue;
+            open[static_cast<std::size_t>(next)] = 0;
+            stack.push_back(next);
+          }
+    }
+  }
+  return components;
+}
+
+void DiagnosticsRecorder::text(const std::string& name, const std::string& value) { sink_.push_back({"diagnostics_" + name, value, json_quoted(value)}); }
+void DiagnosticsRecorder::number(const std::string& name, double value) {
+  const std::string plain = python_text(value);
+  sink_.push_back({"diagnostics_" + name, plain, std::isfinite(value) ? plain : "null"});
+}
+void DiagnosticsRecorder::count(const std::string& name, long value) { sink_.push_back({"diagnostics_" + name, std::to_string(value), std::to_string(value)}); }
+void DiagnosticsRecorder::doubles(const std::string& name, const Vector3& values) {
+  sink_.push_back({"diagnostics_" + name, joined(values, '(', ')', python_text), joined(values, '[', ']', python_text)});
+}
+void DiagnosticsRecorder::integers(const std::string& name, const std::vector<int>& values) {
+  const auto plain = [](int value) { return std::to_string(value); };
+  sink_.push_back({"diagnostics_" + name, joined(values, '(', ')', plain), joined(values, '[', ']', plain)});
+}
+
+void DiagnosticsRecorder::add_versions() {
+  // The columns keep PyRadiomics' names so that tables line up; what computed the values is said in the first.
+  text("Versions_PyRadiomics", "v3.0.1 (computed by Choana " + std::string(version) + ")");
+  text("Versions_Numpy", "none");
+  text("Versions_SimpleITK", "none");
+  text("Versions_PyWavelet", "none");
+  text("Versions_Python", "none");
+}
+
+void DiagnosticsRecorder::add_configuration(const ExtractionProfile& profile, int label) {
+  text("Configuration_Settings", settings_literal(profile, label));
+  text("Configuration_EnabledImageTypes", image_types_literal(profile));
+}
+
+void DiagnosticsRecorder::add_image(const ScalarVolume& image, const std::string& stage) {
+  const std::string prefix = "Image-" + stage + "_";
+  if (stage == "original") {
+    text(prefix + "Hash", voxel_hash(image));
+    text(prefix + "Dimensionality", "3D");
+  }
+  doubles(prefix + "Spacing", image.geometry.spacing_mm());
+  const Index3& size = image.geometry.size();
+  integers(prefix + "Size", {size[0], size[1], size[2]});
+  double sum = 0;
+  double low = image.voxels.front();
+  double high = low;
+  for (const double value : image.voxels) {
+    sum += value;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  number(prefix + "Mean", sum / static_cast<double>(image.voxels.size()));
+  number(prefix + "Minimum", low);
+  number(prefix + "Maximum", high);
+}
+
+void DiagnosticsRecorder::add_mask(const ScalarVolume* image, const MaskVolume& mask, int label, const std::string& stage) {
+  const std::string prefix = "Mask-" + stage + "_";
+  const auto wanted = static_cast<std::uint32_t>(label);
+  if (stage == "original") text(prefix + "Hash", voxel_hash(mask));
+  doubles(prefix + "Spacing", mask.geometry.spacing_mm());
+  const Index3& size = mask.geometry.size();
+  integers(prefix + "Size", {size[0], size[1], size[2]});
+  const VoxelBox box = bounding_box(mask, wanted);
+  integers(prefix + "BoundingBox", {box.lower[0], box.lower[1], box.lower[2], box.size[0], box.size[1], box.size[2]});
+  Vector3 sums{0, 0, 0};
+  long voxels = 0;
+  double sum = 0;
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (int k = box.lower[2]; k < box.lower[2] + box.size[2]; ++k)
+    for (int j = box.lower[1]; j < box.lower[1] + box.size[1]; ++j)
+      for (int i = box.lower[0]; i < box.lower[0] + box.size[0]; ++i) {
+        const std::size_t at = mask.geometry.offset(i, j, k);
+        if (mask.labels[at] != wanted) continue;
+        ++voxels;
+        sums = sums + Vector3{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
+        if (image == nullptr) continue;
+        sum += image->voxels[at];
+        low = std::min(low, image->voxels[at]);
+        high = std::max(high, image->voxels[at]);
+      }
+  count(prefix + "VoxelNum", voxels);
+  count(prefix + "VolumeNum", count_components(mask, label));
+  const auto total = static_cast<double>(voxels);
+  const Vector3 centre{sums[0] / total, sums[1] / total, sums[2] / total};
+  doubles(prefix + "CenterOfMassIndex", centre);
+  doubles(prefix + "CenterOfMass", mask.geometry.index_to_patient(centre));
+  if (image == nullptr) return;
+  number(prefix + "Mean", sum / total);
+  number(prefix + "Minimum", low);
+  number(prefix + "Maximum", high);
+}
+
+}  // namespace choana::processing
