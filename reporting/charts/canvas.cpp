@@ -165,29 +165,48 @@ double Canvas::text_width(const std::string& utf8, const TextStyle& style) const
 
 void Canvas::grey_image(const std::vector<std::uint8_t>& grey, int columns, int rows, const Box& target, const Box& clip) {
   if (columns <= 0 || rows <= 0 || grey.size() != static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows)) return;
-  std::unique_ptr<cairo_surface_t, Unref> image(cairo_image_surface_create(CAIRO_FORMAT_RGB24, columns, rows));
+  // Only the pixels of the page that the picture covers; Cairo's own filters turn blocky when they enlarge.
+  const int left = std::max(0, static_cast<int>(std::ceil(std::max(target.x, clip.x) - 0.5))), right = std::min(width_, static_cast<int>(std::ceil(std::min(target.right(), clip.right()) - 0.5)));
+  const int upper = std::max(0, static_cast<int>(std::ceil(std::max(target.y, clip.y) - 0.5))), lower = std::min(height_, static_cast<int>(std::ceil(std::min(target.bottom(), clip.bottom()) - 0.5)));
+  if (right <= left || lower <= upper) return;
+  struct Taps {
+    std::array<std::size_t, 4> at{};
+    std::array<float, 4> weight{};
+  };
+  // Catmull and Rom's cubic: four source samples for each pixel of the page.
+  const auto taps = [](int from, int to, double start, double length, int count) {
+    std::vector<Taps> all;
+    for (int n = from; n < to; ++n) {
+      const double source = (n + 0.5 - start) / length * count - 0.5, whole = std::floor(source);
+      const auto f = static_cast<float>(source - whole);
+      Taps t;
+      t.weight = {-0.5f * f + f * f - 0.5f * f * f * f, 1 - 2.5f * f * f + 1.5f * f * f * f, 0.5f * f + 2 * f * f - 1.5f * f * f * f, -0.5f * f * f + 0.5f * f * f * f};
+      for (int k = 0; k < 4; ++k) t.at[static_cast<std::size_t>(k)] = static_cast<std::size_t>(std::clamp(static_cast<int>(whole) + k - 1, 0, count - 1));
+      all.push_back(t);
+    }
+    return all;
+  };
+  const auto across = taps(left, right, target.x, target.width, columns), down = taps(upper, lower, target.y, target.height, rows);
+  std::unique_ptr<cairo_surface_t, Unref> image(cairo_image_surface_create(CAIRO_FORMAT_RGB24, right - left, lower - upper));
   if (cairo_surface_status(image.get()) != CAIRO_STATUS_SUCCESS) return;
-  cairo_surface_flush(image.get());
   unsigned char* data = cairo_image_surface_get_data(image.get());
   const auto stride = static_cast<std::size_t>(cairo_image_surface_get_stride(image.get()));
-  for (std::size_t j = 0; j < static_cast<std::size_t>(rows); ++j)
-    for (std::size_t i = 0; i < static_cast<std::size_t>(columns); ++i) {
-      const std::uint8_t g = grey[j * static_cast<std::size_t>(columns) + i];
-      unsigned char* pixel = data + j * stride + 4 * i;
-      pixel[0] = pixel[1] = pixel[2] = g;
+  for (std::size_t y = 0; y < down.size(); ++y)
+    for (std::size_t x = 0; x < across.size(); ++x) {
+      float value = 0;
+      for (std::size_t j = 0; j < 4; ++j) {
+        const std::uint8_t* row = grey.data() + down[y].at[j] * static_cast<std::size_t>(columns);
+        float sum = 0;
+        for (std::size_t i = 0; i < 4; ++i) sum += across[x].weight[i] * static_cast<float>(row[across[x].at[i]]);
+        value += down[y].weight[j] * sum;
+      }
+      unsigned char* pixel = data + y * stride + 4 * x;
+      pixel[0] = pixel[1] = pixel[2] = static_cast<unsigned char>(std::clamp(value + 0.5f, 0.0f, 255.0f));
     }
   cairo_surface_mark_dirty(image.get());
-  cairo_save(cairo_);
-  cairo_rectangle(cairo_, clip.x, clip.y, clip.width, clip.height);
-  cairo_clip(cairo_);
-  cairo_translate(cairo_, target.x, target.y);
-  cairo_scale(cairo_, target.width / columns, target.height / rows);
-  cairo_set_source_surface(cairo_, image.get(), 0, 0);
-  cairo_pattern_set_filter(cairo_get_source(cairo_), CAIRO_FILTER_BEST);
-  cairo_pattern_set_extend(cairo_get_source(cairo_), CAIRO_EXTEND_PAD);
-  cairo_rectangle(cairo_, 0, 0, columns, rows);
+  cairo_set_source_surface(cairo_, image.get(), left, upper);
+  cairo_rectangle(cairo_, left, upper, right - left, lower - upper);
   cairo_fill(cairo_);
-  cairo_restore(cairo_);
 }
 
 void Canvas::outlines(const std::vector<std::vector<std::array<double, 2>>>& curves, const Box& clip, Colour colour, double width, bool dashed) {
@@ -198,7 +217,7 @@ void Canvas::outlines(const std::vector<std::vector<std::array<double, 2>>>& cur
   for (const auto& curve : curves) {
     cairo_new_sub_path(cairo_);
     for (const auto& point : curve) cairo_line_to(cairo_, point[0], point[1]);
-    cairo_close_path(cairo_);
+    if (curve.size() > 2) cairo_close_path(cairo_);
   }
   cairo_set_line_join(cairo_, CAIRO_LINE_JOIN_ROUND);
   // A dark rim keeps the line visible on bright tissue.

@@ -55,9 +55,10 @@ class Canvas {
   double text(double x, double y, double width, const std::string& utf8, const TextStyle& style);
   /// Width that the text takes in one line, in pixels.
   [[nodiscard]] double text_width(const std::string& utf8, const TextStyle& style) const;
-  /// Draw a grey image (columns x rows, column fastest) stretched over `target`, and only the part inside `clip`.
+  /// Draw a grey image (columns x rows, column fastest) stretched over `target` with cubic interpolation, and only the
+  /// part inside `clip`.
   void grey_image(const std::vector<std::uint8_t>& grey, int columns, int rows, const Box& target, const Box& clip);
-  /// Draw closed curves given in page coordinates, only inside `clip`.
+  /// Draw closed curves (two points: a line) given in page coordinates, only inside `clip`.
   void outlines(const std::vector<std::vector<std::array<double, 2>>>& curves, const Box& clip, Colour colour, double width, bool dashed);
 
   /// height x width x 3, interleaved.

@@ -114,7 +114,7 @@ class PageDrawer {
   void key_features(Canvas& canvas, const Box& box) const;
   void histogram(Canvas& canvas, const Box& box, const ShownSeries& shown) const;
   void legend(Canvas& canvas, double x, double y, double width) const;
-  void picture(Canvas& canvas, const Box& box, const ShownSeries& shown) const;
+  void picture(Canvas& canvas, const Box& box, const ShownSeries& shown, bool name_region = false) const;
   [[nodiscard]] ChartPage finish(const Canvas& canvas, std::string name, std::string title, std::string description) const;
 
   const StudyFindings& findings_;
@@ -286,22 +286,27 @@ void PageDrawer::gauge(Canvas& canvas, const Box& box, const Prediction& p) cons
 void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) const {
   canvas.fill(box, card, 10);
   const double x = box.x + 22, width = box.width - 44;
-  canvas.text(x, box.y + 14, width, p.output, style(22, plain));
+  // A short name stands large on one line, a long one on two.
+  TextStyle name = style(22, plain);
+  if (canvas.text_width(p.output, name) > width) name.size = 19;
+  const bool one_line = canvas.text_width(p.output, name) <= width;
+  if (!one_line) name.lines = 2;
+  canvas.text(x, box.y + (one_line ? 18 : 10), width, p.output, name);
   const std::string value = p.unit == "%" ? fixed_text(p.value, 1) : number_text(p.value);
   const TextStyle big = style(60, bright, true);
   const double value_width = std::min(canvas.text_width(value, big) + 2, width * 0.6);
-  canvas.text(x, box.y + 40, value_width, value, big);
+  canvas.text(x, box.y + 46, value_width, value, big);
   const std::string unit = p.unit == "1" ? "" : p.unit;
   double used = value_width;
   if (!unit.empty()) {
     const double unit_width = std::min(canvas.text_width(unit, style(30, plain)) + 2, width * 0.25);
-    canvas.text(x + used + 8, box.y + 69, unit_width, unit, style(30, plain));
+    canvas.text(x + used + 8, box.y + 75, unit_width, unit, style(30, plain));
     used += unit_width + 8;
   }
   // Group and interval stand beside the number.
   const double side = x + used + 24, room = box.right() - 22 - side;
   if (room > 80) {
-    double y = box.y + 54;
+    double y = box.y + 62;
     if (!p.group.empty()) {
       const Colour tone = p.risk == "high" ? rgb(0xFF9A70) : p.risk == "low" ? good_green : p.risk == "moderate" ? amber : rgb(0xBFE3FF);
       const TextStyle text = style(20, rgb(0x10151B), true, Align::centre);
@@ -314,14 +319,14 @@ void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) c
       canvas.text(side, y, room,
                   fill_in(fill_in(t_.interval, "low", number_text(*p.interval_low, 3)), "high", with_unit(number_text(*p.interval_high, 3), p.unit)), style(18, plain));
   }
-  gauge(canvas, {x, box.y + 118, width, 90}, p);
+  gauge(canvas, {x, box.y + 126, width, 90}, p);
 
-  const double y = box.bottom() - 62;
+  const double y = box.bottom() - 58;
   canvas.line(x, y, x + width, y, edge, 1);
   if (p.applicability.inside && p.applicability.flags.empty()) {
-    canvas.disc(x + 13, y + 31, 12, good_green, good_green, 1);
-    canvas.polyline({{x + 7, y + 31}, {x + 11.5, y + 36}, {x + 19.5, y + 26}}, rgb(0x10151B), 3);
-    canvas.text(x + 36, y + 20, width - 36, t_.inside_training, style(18, plain));
+    canvas.disc(x + 13, y + 29, 12, good_green, good_green, 1);
+    canvas.polyline({{x + 7, y + 29}, {x + 11.5, y + 34}, {x + 19.5, y + 24}}, rgb(0x10151B), 3);
+    canvas.text(x + 36, y + 18, width - 36, t_.inside_training, style(18, plain));
   } else {
     canvas.polygon({{x + 13, y + 18}, {x + 27, y + 43}, {x - 1, y + 43}}, amber);
     canvas.line(x + 13, y + 26, x + 13, y + 35, rgb(0x10151B), 3);
@@ -333,7 +338,7 @@ void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) c
     }
     TextStyle warning = style(18, amber);
     warning.lines = 2;
-    canvas.text(x + 36, y + 9, width - 36, text, warning);
+    canvas.text(x + 36, y + 7, width - 36, text, warning);
   }
 }
 
@@ -379,12 +384,20 @@ void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p
   double largest = 0;
   for (const Bar& bar : bars)
     if (std::isfinite(bar.share)) largest = std::max(largest, std::abs(bar.share));
-  if (largest <= 0) largest = 1;
-  const int decimals = largest >= 100 ? 0 : largest >= 10 ? 1 : largest >= 0.1 ? 2 : 3;
+  const int decimals = largest >= 100 ? 0 : largest >= 10 ? 1 : largest == 0 || largest >= 0.1 ? 2 : 3;
 
-  const double label_width = 300, value_width = 118, number_width = 78;
-  const double bars_x = x + label_width + value_width + 24, bars_width = width - label_width - value_width - number_width - 24;
-  const double zero = bars_x + bars_width / 2, half = bars_width / 2 - 4;
+  // Numbers take what they need, the bars at least a third, labels the rest. One scale for both sides of zero.
+  double value_width = 40, number_width = 40, most_up = 0, most_down = 0;
+  for (const Bar& bar : bars) {
+    value_width = std::max(value_width, std::min(130.0, canvas.text_width(bar.value, style(18, muted)) + 2));
+    number_width = std::max(number_width, std::min(130.0, canvas.text_width(signed_text(bar.share, decimals), style(18, plain)) + 2));
+    if (!std::isfinite(bar.share)) continue;
+    most_up = std::max(most_up, bar.share);
+    most_down = std::max(most_down, -bar.share);
+  }
+  const double bars_width = 176, gap = 16;
+  const double label_width = width - bars_width - value_width - number_width - 3 * gap, bars_x = x + label_width + value_width + 2 * gap;
+  const double reach = std::max(1e-300, most_up + most_down), zero = bars_x + bars_width * (most_up + most_down > 0 ? most_down / reach : 0.5);
   const double first = box.y + 46, foot = box.bottom() - 40;
   const double row = std::min(30.0, (foot - first) / static_cast<double>(bars.size()));
   canvas.line(zero, first - 2, zero, first + row * static_cast<double>(bars.size()), muted, 1);
@@ -394,8 +407,8 @@ void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p
     TextStyle label = style(18, bar.rest ? muted : plain);
     label.shorten = Shorten::middle;
     canvas.text(x, y + row / 2 - 11, label_width, bar.label, label);
-    if (!bar.value.empty()) canvas.text(x + label_width + 6, y + row / 2 - 11, value_width, bar.value, style(18, muted, false, Align::right));
-    const double length = std::isfinite(bar.share) ? std::abs(bar.share) / largest * half : 0;
+    if (!bar.value.empty()) canvas.text(x + label_width + gap, y + row / 2 - 11, value_width, bar.value, style(18, muted, false, Align::right));
+    const double length = std::isfinite(bar.share) ? std::abs(bar.share) / reach * bars_width : 0;
     const Colour colour = bar.share >= 0 ? raising : lowering;
     canvas.fill({bar.share >= 0 ? zero : zero - length, y + 5, length, row - 10}, bar.rest ? Colour{colour.red, colour.green, colour.blue, 0.55} : colour, 3);
     canvas.text(x + width - number_width, y + row / 2 - 11, number_width, signed_text(bar.share, decimals), style(18, bar.rest ? muted : plain, false, Align::right));
@@ -405,15 +418,19 @@ void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p
   canvas.text(x, foot + 8, width, sum, style(18, plain));
 }
 
-void PageDrawer::picture(Canvas& canvas, const Box& box, const ShownSeries& shown) const {
+void PageDrawer::picture(Canvas& canvas, const Box& box, const ShownSeries& shown, bool name_region) const {
   const SliceView view = draw_slice(canvas, box, *shown.series, shown.region, regions_);
-  const double caption = 30;
-  canvas.fill({box.x, box.y, std::min(box.width, canvas.text_width(shown.series->role, style(20, bright, true)) + 18), caption}, rgb(0x0B0F13, 0.75), 0);
-  canvas.text(box.x + 9, box.y + 3, box.width - 50, shown.series->role, style(20, bright, true));
+  const TextStyle bold = style(name_region ? 18 : 20, bright, true);
+  const std::string title = shown.series->role + (name_region ? " " + shown.series->rois[shown.region].name() : "");
+  const double room_above = box.width - 50;
+  canvas.fill({box.x, box.y, std::min(room_above, canvas.text_width(title, bold)) + 18, 30}, rgb(0x0B0F13, 0.75), 0);
+  canvas.text(box.x + 9, box.y + 3, room_above, title, bold);
   const std::string slice = fill_in(fill_in(t_.slice, "k", std::to_string(view.k + 1)), "n", std::to_string(shown.series->volume.geometry().size()[2]));
+  const std::string brief = std::to_string(view.k + 1) + "/" + std::to_string(shown.series->volume.geometry().size()[2]);
   TextStyle text = style(18, plain);
   text.halo = true;
-  canvas.text(box.x + 8, box.bottom() - 28, box.width - 90, slice, text);
+  const double room = box.width - 96;
+  canvas.text(box.x + 8, box.bottom() - 28, room, canvas.text_width(slice, text) <= room ? slice : brief, text);
 }
 
 void PageDrawer::pictures(Canvas& canvas, const Box& box) const {
@@ -460,7 +477,7 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
     canvas.text(cx, cy, w, value ? number_text(*value, digits) : t_.not_computed, style(18, value ? bright : muted, false, Align::right));
   };
   double y = box.y + 12;
-  const double row = 28, name_width = width * 0.34, column = (width - name_width) / 3;
+  const double row = 28, name_width = 104, column = (width - name_width) / 3;
   // Regions.
   canvas.text(x, y, name_width, t_.regions, style(20, bright, true));
   const char* units[] = {"ml", "mm", ""};
@@ -497,7 +514,7 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
   canvas.line(x, y, x + width, y, edge, 1);
   y += 8;
   TextStyle heading = style(20, bright, true);
-  canvas.text(x, y, name_width, regions_.empty() ? t_.series : t_.series, heading);
+  canvas.text(x, y, name_width, t_.series, heading);
   const std::string columns[] = {t_.mean, t_.entropy, t_.skewness};
   for (std::size_t c = 0; c < 3; ++c)
     canvas.text(x + name_width + static_cast<double>(c) * column - 6, y + 2, column + 6, columns[c], style(18, muted, false, Align::right));
@@ -511,6 +528,11 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
     cell(x + name_width + column, y, column, feature(shown.measurement, "firstorder", "Entropy"), 3);
     cell(x + name_width + 2 * column, y, column, feature(shown.measurement, "firstorder", "Skewness"), 3);
     y += row;
+  }
+  if (!shown_.empty() && y + 28 <= box.bottom()) {
+    TextStyle note = style(18, muted);
+    note.shorten = Shorten::middle;
+    canvas.text(x, y + 2, width, fill_in(t_.intensities_in, "roi", regions_.front()), note);
   }
 }
 
@@ -569,13 +591,13 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
   Canvas canvas(page_width, page_height, ground);
   header(canvas, prediction.title.empty() ? prediction.package : prediction.title, t_.prediction_subtitle, prediction.status == "demonstration");
   const double middle = 452, gap = 16;
-  headline(canvas, {margin, 166, 560, middle - 166}, prediction);
-  const double right = margin + 560 + gap, right_width = page_width - margin - right;
+  headline(canvas, {margin, 166, 592, middle - 166}, prediction);
+  const double right = margin + 592 + gap, right_width = page_width - margin - right;
   pictures(canvas, {right, 166, right_width, middle - 166 - 32});
   legend(canvas, right, middle - 25, right_width);
   const double lower = middle + gap, lower_height = bottom - 68 - lower;
-  explanation(canvas, {margin, lower, 752, lower_height}, prediction);
-  key_features(canvas, {margin + 752 + gap, lower, page_width - 2 * margin - 752 - gap, lower_height});
+  explanation(canvas, {margin, lower, 740, lower_height}, prediction);
+  key_features(canvas, {margin + 740 + gap, lower, page_width - 2 * margin - 740 - gap, lower_height});
   footer(canvas, &prediction);
   std::string name = "prediction";
   if (number > 0 || findings_.predictions.size() > 1) name += "-" + std::to_string(number + 1);
@@ -585,50 +607,87 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
   return page;
 }
 
+// The features that people know, in the order of a report: size and shape, then intensity, then texture.
+struct KeyFeature {
+  std::string label;
+  const char *family, *name;
+  double scale;
+  int digits;
+};
+
 ChartPage PageDrawer::measurement_page() {
   Canvas canvas(page_width, page_height, ground);
   header(canvas, t_.measurement_title, t_.measurement_subtitle, false);
-  const double label_width = 214, x = margin + label_width, y = 170;
-  if (shown_.empty()) {
+  const std::vector<KeyFeature> rows{{t_.volume + " (ml)", "shape", "MeshVolume", 1e-3, 3}, {t_.diameter + " (mm)", "shape", "Maximum3DDiameter", 1, 3},
+                                     {t_.surface + " (cm²)", "shape", "SurfaceArea", 1e-2, 3}, {t_.sphericity, "shape", "Sphericity", 1, 3},
+                                     {t_.mean, "firstorder", "Mean", 1, 4}, {t_.p10, "firstorder", "10Percentile", 1, 4},
+                                     {t_.p90, "firstorder", "90Percentile", 1, 4}, {t_.skewness, "firstorder", "Skewness", 1, 3},
+                                     {t_.entropy, "firstorder", "Entropy", 1, 3}, {t_.contrast, "glcm", "Contrast", 1, 4}};
+  const std::size_t first_intensity = 4;
+  // Every region of every series if they fit, else the main region of each series.
+  std::vector<ShownSeries> columns;
+  std::size_t pairs = 0;
+  for (const auto& shown : shown_) pairs += shown.series->rois.size();
+  const bool by_region = pairs > shown_.size() && pairs <= series_max;
+  for (const auto& shown : shown_) {
+    columns.push_back(shown);
+    if (!by_region) continue;
+    for (std::size_t r = 0; r < shown.series->rois.size(); ++r) {
+      if (r == shown.region) continue;
+      ShownSeries other{shown.series, r, nullptr};
+      for (const auto& m : findings_.measurements)
+        if (m.role == shown.series->role && m.roi == shown.series->rois[r].name()) other.measurement = &m;
+      columns.push_back(other);
+    }
+  }
+  const double y = 170;
+  const auto cell = [&](double right, double cy, double room, const ShownSeries& column, const KeyFeature& row) {
+    const auto value = feature(column.measurement, row.family, row.name);
+    canvas.text(right - room, cy, room, value ? number_text(*value * row.scale, row.digits) : t_.not_computed, style(18, value ? bright : muted, false, Align::right));
+  };
+  if (columns.empty()) {
     canvas.fill({margin, y, page_width - 2 * margin, 120}, card, 10);
     canvas.text(margin + 24, y + 46, page_width - 2 * margin - 48, t_.nothing_measured, style(22, plain));
+  } else if (columns.size() == 1) {
+    // One series fills the page: the picture on the left, its numbers on the right.
+    const double picture_width = 620, right = margin + picture_width + 24, right_width = page_width - margin - right;
+    picture(canvas, {margin, y, picture_width, 586}, columns[0]);
+    legend(canvas, margin, y + 594, picture_width);
+    canvas.fill({right, y, right_width, 186}, card, 10);
+    TextStyle heading = style(18, plain);
+    heading.shorten = Shorten::middle;
+    canvas.text(right + 20, y + 10, right_width - 40, t_.histogram_of + " " + fill_in(t_.in_region, "roi", regions_.front()), heading);
+    histogram(canvas, {right + 20, y + 42, right_width - 40, 134}, columns[0]);
+    const double table_y = y + 202, row = 40;
+    canvas.fill({right, table_y, right_width, 12 + row * static_cast<double>(rows.size())}, card, 10);
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      const double ry = table_y + 6 + row * static_cast<double>(n);
+      if (n > 0) canvas.line(right + 20, ry, right + right_width - 20, ry, n == first_intensity ? rgb(0x4A5A6A) : edge, 1);
+      canvas.text(right + 20, ry + 8, right_width - 200, rows[n].label, style(18, plain));
+      cell(right + right_width - 20, ry + 8, 180, columns[0], rows[n]);
+    }
   } else {
-    const double gap = 12, count = static_cast<double>(shown_.size());
-    const double width = std::min(330.0, (page_width - margin - x - gap * (count - 1)) / count);
-    const double picture_height = 214, histogram_y = y + picture_height + 12, histogram_height = 96;
-    const double table_y = histogram_y + histogram_height + 12;
-    struct Row {
-      std::string label;
-      const char *family, *name;
-      double scale;
-      int digits;
-    };
-    const std::vector<Row> rows{{t_.volume + " (ml)", "shape", "MeshVolume", 1e-3, 3}, {t_.diameter + " (mm)", "shape", "Maximum3DDiameter", 1, 3},
-                                {t_.surface + " (cm²)", "shape", "SurfaceArea", 1e-2, 3}, {t_.sphericity, "shape", "Sphericity", 1, 3},
-                                {t_.mean, "firstorder", "Mean", 1, 4}, {t_.p10, "firstorder", "10Percentile", 1, 4},
-                                {t_.p90, "firstorder", "90Percentile", 1, 4}, {t_.skewness, "firstorder", "Skewness", 1, 3},
-                                {t_.entropy, "firstorder", "Entropy", 1, 3}, {t_.contrast, "glcm", "Contrast", 1, 4}};
-    const double row = 27;
+    const double label_width = 214, x = margin + label_width, gap = 26, count = static_cast<double>(columns.size());
+    const double width = std::min(480.0, (page_width - margin - x - gap * (count - 1)) / count);
+    const double picture_height = 214, histogram_y = y + picture_height + 12, histogram_height = 96, table_y = histogram_y + histogram_height + 12, row = 27;
     canvas.fill({margin, table_y - 2, page_width - 2 * margin, row * static_cast<double>(rows.size()) + 6}, card, 10);
     for (std::size_t n = 0; n < rows.size(); ++n) {
       const double ry = table_y + 2 + row * static_cast<double>(n);
-      if (n == 4) canvas.line(margin + 16, ry - 1, page_width - margin - 16, ry - 1, edge, 1);
-      canvas.text(margin + 16, ry + 1, label_width - 20, rows[n].label, style(18, muted));
+      if (n == first_intensity) canvas.line(margin + 16, ry - 1, page_width - margin - 16, ry - 1, rgb(0x4A5A6A), 1);
+      canvas.text(margin + 16, ry + 1, label_width - 20, rows[n].label, style(18, plain));
     }
-    TextStyle side = style(18, muted);
-    side.lines = 2;
-    canvas.text(margin, histogram_y + 20, label_width - 16, t_.histogram_of, side);
-    for (std::size_t c = 0; c < shown_.size(); ++c) {
+    canvas.text(margin, histogram_y + 12, label_width - 20, t_.histogram_of, style(18, plain));
+    if (!by_region) {
+      TextStyle in_region = style(18, muted);
+      in_region.shorten = Shorten::middle;
+      canvas.text(margin, histogram_y + 36, label_width - 20, fill_in(t_.in_region, "roi", regions_.front()), in_region);
+    }
+    for (std::size_t c = 0; c < columns.size(); ++c) {
       const double cx = x + static_cast<double>(c) * (width + gap);
-      picture(canvas, {cx, y, width, picture_height}, shown_[c]);
-      histogram(canvas, {cx, histogram_y, width, histogram_height}, shown_[c]);
-      for (std::size_t n = 0; n < rows.size(); ++n) {
-        const auto value = feature(shown_[c].measurement, rows[n].family, rows[n].name);
-        canvas.text(cx, table_y + 3 + row * static_cast<double>(n), width - 16, value ? number_text(*value * rows[n].scale, rows[n].digits) : t_.not_computed,
-                    style(18, value ? bright : muted, false, Align::right));
-      }
+      picture(canvas, {cx, y, width, picture_height}, columns[c], by_region);
+      histogram(canvas, {cx, histogram_y, width, histogram_height}, columns[c]);
+      for (std::size_t n = 0; n < rows.size(); ++n) cell(cx + width / 2 + 42, table_y + 3 + row * static_cast<double>(n), width / 2 + 42, columns[c], rows[n]);
     }
-    // Region names stand where the pictures' row has its label.
     double ly = y + 2;
     canvas.text(margin, ly, label_width - 16, t_.regions, style(20, bright, true));
     ly += 32;

@@ -56,6 +56,8 @@ ChartTexts english() {
   t.measured_value = "Value";
   t.share = "Share";
   t.histogram_of = "Voxels by intensity";
+  t.in_region = "in {roi}";
+  t.intensities_in = "Intensities in {roi}";
   t.values_note = "Values as measured on each series; all features are in the structured report.";
   return t;
 }
@@ -112,6 +114,8 @@ ChartTexts chinese() {
   t.measured_value = "测量值";
   t.share = "贡献";
   t.histogram_of = "信号强度直方图";
+  t.in_region = "{roi} 内";
+  t.intensities_in = "{roi} 内信号强度";
   t.values_note = "数值在各序列上测得；全部特征见结构化报告。";
   return t;
 }
