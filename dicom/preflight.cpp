@@ -434,13 +434,13 @@ constexpr const char* explicit_big = "1.2.840.10008.1.2.2";
 constexpr const char* deflated_little = "1.2.840.10008.1.2.1.99";
 
 /// From the first element of a bare data set; empty when it is none.
-std::string guess_transfer_syntax(ByteSource& source) {
+std::string guess_transfer_syntax(ByteSource& source, bool known_to_be_dicom) {
   std::array<std::uint8_t, 8> head{};
   if (source.peek(head.data(), 8) < 8) return {};
   const std::uint16_t little = number16(head.data(), false), big = number16(head.data(), true);
   const auto plausible = [](std::uint16_t group) { return group == 0x0002 || group == 0x0004 || group == 0x0008 || group == 0x0010; };
   const bool explicit_vr = is_upper(head[4]) && is_upper(head[5]);
-  if (plausible(little)) return explicit_vr ? explicit_little : implicit_little;
+  if (plausible(little) || (known_to_be_dicom && !plausible(big))) return explicit_vr ? explicit_little : implicit_little;
   if (plausible(big) && explicit_vr) return explicit_big;
   return {};
 }
@@ -464,11 +464,11 @@ Result<Preflight> preflight(const std::filesystem::path& file, const PreflightLi
     if (got == start.size() && std::memcmp(start.data() + 128, "DICM", 4) == 0) source.skip(132);
   }
   const bool has_prefix = source.position() == 132;
-  if (!has_prefix && guess_transfer_syntax(source).empty()) return fail(ErrorCode::not_dicom, step, "The file is not a DICOM object.");
+  if (!has_prefix && guess_transfer_syntax(source, false).empty()) return fail(ErrorCode::not_dicom, step, "The file is not a DICOM object.");
   if (const Status meta = read_file_meta(source, source.size(), seen); !meta) return fail(meta.error());
   if (source.position() >= source.size()) return fail(ErrorCode::truncated, step, "The file holds no data set: it was cut off; send it again.");
   if (seen.transfer_syntax_uid.empty()) {
-    seen.transfer_syntax_uid = guess_transfer_syntax(source);
+    seen.transfer_syntax_uid = guess_transfer_syntax(source, has_prefix);
     seen.guessed_transfer_syntax = true;
     if (seen.transfer_syntax_uid.empty()) return fail(ErrorCode::not_dicom, step, "The file is not a DICOM object.");
   }

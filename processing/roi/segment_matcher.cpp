@@ -141,7 +141,20 @@ Result<RegionOfInterest> roi_from_segment(const SegmentationObject& object, int 
   const auto across = match_axis(right, object.columns), along = match_axis(down, object.rows);
   CodedConcept finding = described != object.segments.end() ? described->type : CodedConcept{};
 
-  if (!across || !along || across->axis == along->axis) {
+  bool same_grid = across && along && across->axis != along->axis;
+  if (same_grid) {
+    // Frames must also keep step with the slices: a stack of other spacing is another grid.
+    const auto normal = static_cast<std::size_t>(3 - across->axis - along->axis);
+    double lowest = INFINITY, highest = -INFINITY;
+    for (const ChosenFrame& chosen : frames) {
+      const double at = geometry.patient_to_index(chosen.frame->position_mm)[normal];
+      const double whole = std::round(origin_index[normal]) + std::round(at - origin_index[normal]);
+      lowest = std::min(lowest, at - whole);
+      highest = std::max(highest, at - whole);
+    }
+    same_grid = highest - lowest <= 0.1;
+  }
+  if (!same_grid) {
     auto own = on_own_grid(object, frames, name, origin, geometry.spacing_mm()[2]);
     if (!own) return fail(own.error());
     auto carried = carry_roi(*own, geometry, settings);
