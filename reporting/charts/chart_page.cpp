@@ -82,6 +82,20 @@ std::string date_text(const std::string& date) {
   return digits ? date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 2) : date;
 }
 
+// Feature names are long. What does not fit loses letters in an order that keeps it unique to a reader; the whole name is
+// in the structured report.
+std::string fitted_label(const Canvas& canvas, std::string label, const TextStyle& text, double width) {
+  static const std::pair<std::string_view, std::string_view> shorter[] = {{" original ", " "},          {"log-sigma-", "LoG "},   {"-mm-3D", " mm"},          {"GrayLevel", "GL"},
+                                                                          {"Emphasis", "Emph."},        {"Normalized", "Norm."},  {"NonUniformity", "NonUnif."}, {"Dependence", "Dep."},
+                                                                          {"Absolute", "Abs."},         {"Deviation", "Dev."},    {"Difference", "Diff."},    {"Informational", "Inf."},
+                                                                          {"Variance", "Var."},         {"SmallArea", "SmArea"},  {"LargeArea", "LgArea"}};
+  for (const auto& [from, to] : shorter) {
+    if (canvas.text_width(label, text) <= width) break;
+    if (const auto at = label.find(from); at != std::string::npos) label.replace(at, from.size(), to);
+  }
+  return label;
+}
+
 // One measured series as a page shows it.
 struct ShownSeries {
   const MeasuredSeries* series = nullptr;
@@ -98,6 +112,8 @@ class PageDrawer {
 
   ChartPage prediction_page(const Prediction& prediction, std::size_t number);
   ChartPage measurement_page();
+  [[nodiscard]] const ShownSeries* series_for_slices() const;
+  ChartPage slices_page(const ShownSeries& shown);
   ChartPage not_analysed_page();
 
  private:
@@ -106,7 +122,7 @@ class PageDrawer {
   [[nodiscard]] std::optional<double> region_volume_ml(const std::string& roi) const;
   [[nodiscard]] const Measurement* region_measurement(const std::string& roi) const;
   void header(Canvas& canvas, const std::string& title, const std::string& subtitle, bool demonstration) const;
-  void footer(Canvas& canvas, const Prediction* prediction) const;
+  void footer(Canvas& canvas, const Prediction* prediction, const std::string& note) const;
   void headline(Canvas& canvas, const Box& box, const Prediction& prediction) const;
   void gauge(Canvas& canvas, const Box& box, const Prediction& prediction) const;
   void explanation(Canvas& canvas, const Box& box, const Prediction& prediction) const;
@@ -212,7 +228,7 @@ void PageDrawer::header(Canvas& canvas, const std::string& title, const std::str
   canvas.text(margin, top + 32, room, subtitle, style(18, muted));
 }
 
-void PageDrawer::footer(Canvas& canvas, const Prediction* prediction) const {
+void PageDrawer::footer(Canvas& canvas, const Prediction* prediction, const std::string& note) const {
   const double width = page_width - 2 * margin;
   double y = bottom - 52;
   canvas.line(margin, y - 8, page_width - margin, y - 8, edge, 1);
@@ -226,7 +242,7 @@ void PageDrawer::footer(Canvas& canvas, const Prediction* prediction) const {
     first = t_.model + " " + prediction->package + " " + prediction->version + (status.empty() ? "" : " (" + status + ")");
     if (!prediction->performance.empty()) first += separator + prediction->performance;
   } else {
-    first = t_.values_note;
+    first = note;
   }
   second = "Choana " + (settings_.software_version.empty() ? std::string(version) : settings_.software_version);
   if (!settings_.settings_sha256.empty()) second += separator + t_.settings + " " + settings_.settings_sha256.substr(0, 16);
@@ -406,7 +422,7 @@ void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p
     const double y = first + row * static_cast<double>(n);
     TextStyle label = style(18, bar.rest ? muted : plain);
     label.shorten = Shorten::middle;
-    canvas.text(x, y + row / 2 - 11, label_width, bar.label, label);
+    canvas.text(x, y + row / 2 - 11, label_width, fitted_label(canvas, bar.label, label, label_width), label);
     if (!bar.value.empty()) canvas.text(x + label_width + gap, y + row / 2 - 11, value_width, bar.value, style(18, muted, false, Align::right));
     const double length = std::isfinite(bar.share) ? std::abs(bar.share) / reach * bars_width : 0;
     const Colour colour = bar.share >= 0 ? raising : lowering;
@@ -598,7 +614,7 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
   const double lower = middle + gap, lower_height = bottom - 68 - lower;
   explanation(canvas, {margin, lower, 740, lower_height}, prediction);
   key_features(canvas, {margin + 740 + gap, lower, page_width - 2 * margin - 740 - gap, lower_height});
-  footer(canvas, &prediction);
+  footer(canvas, &prediction, "");
   std::string name = "prediction";
   if (number > 0 || findings_.predictions.size() > 1) name += "-" + std::to_string(number + 1);
   ChartPage page = finish(canvas, name, prediction.title.empty() ? prediction.package : prediction.title,
@@ -705,8 +721,50 @@ ChartPage PageDrawer::measurement_page() {
       ly += 48;
     }
   }
-  footer(canvas, nullptr);
+  footer(canvas, nullptr, t_.values_note);
   return finish(canvas, "measurements", t_.measurement_title, "Outlines of the measured regions, intensity histograms and key radiomic features of each series");
+}
+
+const ShownSeries* PageDrawer::series_for_slices() const {
+  // Where a reader knows the tumour best: enhanced T1, then T2, then whatever there is.
+  for (const std::string_view wanted : {"T1C", "T2", ""})
+    for (const auto& shown : shown_)
+      if (shown.series->role.starts_with(wanted)) return &shown;
+  return nullptr;
+}
+
+ChartPage PageDrawer::slices_page(const ShownSeries& shown) {
+  constexpr std::size_t across = 4, down = 3;
+  Canvas canvas(page_width, page_height, ground);
+  const auto all = region_slices(*shown.series, 100000), some = region_slices(*shown.series, across * down);
+  std::string subtitle = fill_in(t_.slices_subtitle, "n", std::to_string(some.size()));
+  subtitle = fill_in(fill_in(subtitle, "all", std::to_string(all.size())), "from", some.empty() ? "" : std::to_string(some.front() + 1));
+  subtitle = fill_in(fill_in(subtitle, "to", some.empty() ? "" : std::to_string(some.back() + 1)), "role", shown.series->role);
+  header(canvas, t_.slices_title, subtitle, false);
+  const double gap = 8, first = 166, last = bottom - 68 - 32;
+  const std::size_t columns = some.size() <= 2 ? std::max<std::size_t>(1, some.size()) : some.size() <= 6 ? 3 : across;
+  const std::size_t rows = std::max<std::size_t>(1, (some.size() + columns - 1) / columns);
+  const double width = (page_width - 2 * margin - gap * static_cast<double>(columns - 1)) / static_cast<double>(columns);
+  const double height = (last - first - gap * static_cast<double>(rows - 1)) / static_cast<double>(rows);
+  std::vector<Box> frames;
+  for (std::size_t n = 0; n < some.size(); ++n)
+    frames.push_back({margin + static_cast<double>(n % columns) * (width + gap), first + static_cast<double>(n / columns) * (height + gap), width, height});
+  draw_slices(canvas, frames, some, *shown.series, regions_);
+  for (std::size_t n = 0; n < some.size(); ++n) {
+    TextStyle text = style(18, bright, true);
+    text.halo = true;
+    canvas.text(frames[n].x + 8, frames[n].y + 4, width - 60, std::to_string(some[n] + 1), text);
+  }
+  legend(canvas, margin, last + 7, page_width - 2 * margin);
+  footer(canvas, nullptr, t_.slices_note);
+  const std::string region = shown.series->rois[shown.region].name();
+  ChartPage page = finish(canvas, "slices", t_.slices_title, "Slices of one series with the outlines of all measured regions");
+  const auto& reference = shown.series->volume.reference();
+  const auto k = static_cast<std::size_t>(shown.series->rois[shown.region].largest_slice());
+  page.slice = k < reference.slices.size() ? reference.slices[k] : SliceReference{};
+  page.source_series_uid = reference.series_instance_uid;
+  page.roi = region;
+  return page;
 }
 
 ChartPage PageDrawer::not_analysed_page() {
@@ -718,7 +776,7 @@ ChartPage PageDrawer::not_analysed_page() {
   message.lines = 5;
   canvas.text(box.x + 30, box.y + 30, box.width - 60, findings_.reason.message, message);
   canvas.text(box.x + 30, box.bottom() - 48, box.width - 60, std::string(to_string(findings_.reason.code)), style(18, muted));
-  footer(canvas, nullptr);
+  footer(canvas, nullptr, "");
   return finish(canvas, "not-analysed", t_.not_analysed, "Why the study was not analysed");
 }
 
@@ -737,6 +795,7 @@ Result<std::vector<ChartPage>> draw_chart_pages(const StudyFindings& findings, c
     } else {
       for (std::size_t n = 0; n < findings.predictions.size(); ++n) pages.push_back(drawer.prediction_page(findings.predictions[n], n));
       pages.push_back(drawer.measurement_page());
+      if (const ShownSeries* shown = drawer.series_for_slices()) pages.push_back(drawer.slices_page(*shown));
     }
   } catch (const std::exception& error) {
     return fail(ErrorCode::internal, "draw_charts", std::string("The chart pages could not be drawn: ") + error.what());

@@ -19,8 +19,8 @@ struct ChartSettings {
 };
 
 /// Draw the pages of a study: one for each prediction (regions, result against its threshold, explanation, key
-/// features), then one of the measurements (regions, histograms, key features). Without a prediction the latter alone;
-/// for a study that was not analysed one page with the reason. 1280 x 960, dark ground, letters of 18 pixels or more,
+/// features), then one of the measurements (regions, histograms, key features), then the slices of one series with all
+/// regions, for checking what was measured. For a study that was not analysed one page with the reason. 1280 x 960, dark ground, letters of 18 pixels or more,
 /// the top and bottom tenth clear for what viewers write there, no patient data. Equal findings give equal bytes on
 /// one machine (fonts: DejaVu Sans, WenQuanYi Micro Hei).
 /// Errors: internal if the drawing library fails.

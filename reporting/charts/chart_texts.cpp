@@ -58,6 +58,9 @@ ChartTexts english() {
   t.histogram_of = "Voxels by intensity";
   t.in_region = "in {roi}";
   t.intensities_in = "Intensities in {roi}";
+  t.slices_title = "Regions slice by slice";
+  t.slices_subtitle = "{role}: {n} of {all} slices with a region, from {from} to {to}";
+  t.slices_note = "Outlines follow the voxels that were measured.";
   t.values_note = "Values as measured on each series; all features are in the structured report.";
   return t;
 }
@@ -116,6 +119,9 @@ ChartTexts chinese() {
   t.histogram_of = "信号强度直方图";
   t.in_region = "{roi} 内";
   t.intensities_in = "{roi} 内信号强度";
+  t.slices_title = "逐层感兴趣区";
+  t.slices_subtitle = "{role}：含感兴趣区的 {all} 层中的 {n} 层，自 {from} 至 {to}";
+  t.slices_note = "轮廓为实际测量的体素边界。";
   t.values_note = "数值在各序列上测得；全部特征见结构化报告。";
   return t;
 }

@@ -13,7 +13,7 @@ struct ChartTexts {
   std::string explanation, other_features, base, output, margin_space, probability_space, raises, lowers, no_explanation;
   std::string regions, region, series, volume, diameter, sphericity, mean, entropy, skewness, p10, p90, contrast, homogeneity, surface, not_computed;
   std::string slice, model, performance, settings, run, status_demonstration, status_research, status_clinical;
-  std::string more_series, more_regions, nothing_measured, intensity_histogram, feature, measured_value, share, histogram_of, in_region, intensities_in, values_note;
+  std::string more_series, more_regions, nothing_measured, intensity_histogram, feature, measured_value, share, histogram_of, in_region, intensities_in, values_note, slices_title, slices_subtitle, slices_note;
 };
 
 /// "zh" gives Chinese, anything else English.

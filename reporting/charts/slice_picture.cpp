@@ -29,6 +29,116 @@ void grow(Extent& extent, std::span<const std::uint8_t> mask, int columns, int r
     }
 }
 
+struct Window {
+  double low = 0, high = 1;
+};
+
+// What of a slice stands where in a frame.
+struct Crop {
+  double centre_x_mm = 0, centre_y_mm = 0, width_mm = 1, height_mm = 1;
+};
+
+// The extent with as much again around it, never less than 90 mm of anatomy, in the shape of the frame.
+Crop crop_around(const Extent& extent, const VolumeGeometry& geometry, const Box& frame, double share) {
+  const double pixel_x_mm = geometry.spacing_mm()[0], pixel_y_mm = geometry.spacing_mm()[1];
+  const double full_x_mm = geometry.size()[0] * pixel_x_mm, full_y_mm = geometry.size()[1] * pixel_y_mm;
+  const double width_mm = (extent.high_i - extent.low_i + 1) * pixel_x_mm, height_mm = (extent.high_j - extent.low_j + 1) * pixel_y_mm;
+  Crop crop;
+  crop.height_mm = std::max({90.0, share * height_mm, share * width_mm * frame.height / frame.width});
+  crop.height_mm = std::min(crop.height_mm, std::max(full_y_mm, full_x_mm * frame.height / frame.width));
+  crop.width_mm = crop.height_mm * frame.width / frame.height;
+  const auto keep_inside = [](double centre, double half, double full) { return 2 * half >= full ? full / 2 : std::clamp(centre, half, full - half); };
+  crop.centre_x_mm = keep_inside((extent.low_i + extent.high_i + 1) * 0.5 * pixel_x_mm, crop.width_mm / 2, full_x_mm);
+  crop.centre_y_mm = keep_inside((extent.low_j + extent.high_j + 1) * 0.5 * pixel_y_mm, crop.height_mm / 2, full_y_mm);
+  return crop;
+}
+
+std::span<const float> voxel_slice(const SeriesVolume& volume, int k) {
+  const auto& size = volume.geometry().size();
+  const auto area = static_cast<std::size_t>(size[0]) * static_cast<std::size_t>(size[1]);
+  return std::span(volume.voxels()).subspan(static_cast<std::size_t>(k) * area, area);
+}
+
+// 1st to 99.5th percentile of what is visible on these slices.
+Window window_of(const SeriesVolume& volume, const std::vector<int>& slices, const Crop& crop) {
+  const auto& geometry = volume.geometry();
+  const int columns = geometry.size()[0], rows = geometry.size()[1];
+  const auto column_at = [&](double x_mm) { return std::clamp(static_cast<int>(std::floor(x_mm / geometry.spacing_mm()[0])), 0, columns - 1); };
+  const auto row_at = [&](double y_mm) { return std::clamp(static_cast<int>(std::floor(y_mm / geometry.spacing_mm()[1])), 0, rows - 1); };
+  std::vector<float> seen;
+  for (const int k : slices) {
+    const auto voxels = voxel_slice(volume, k);
+    for (int j = row_at(crop.centre_y_mm - crop.height_mm / 2); j <= row_at(crop.centre_y_mm + crop.height_mm / 2); ++j)
+      for (int i = column_at(crop.centre_x_mm - crop.width_mm / 2); i <= column_at(crop.centre_x_mm + crop.width_mm / 2); ++i) {
+        const float v = voxels[static_cast<std::size_t>(j) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(i)];
+        if (std::isfinite(v)) seen.push_back(v);
+      }
+  }
+  if (seen.empty()) return {};
+  const auto percentile = [&](double p) {
+    const auto nth = seen.begin() + static_cast<std::ptrdiff_t>(p * static_cast<double>(seen.size() - 1));
+    std::nth_element(seen.begin(), nth, seen.end());
+    return static_cast<double>(*nth);
+  };
+  Window window;
+  window.low = percentile(0.01);
+  window.high = percentile(0.995);
+  if (!(window.high > window.low)) window.high = window.low + 1;
+  return window;
+}
+
+struct Marks {
+  bool orientation = true, scale = true;
+};
+
+SliceView draw_one(Canvas& canvas, const Box& frame, const MeasuredSeries& series, int k, std::size_t on_top, const std::vector<std::string>& region_order, const Crop& crop,
+                   const Window& window, Marks marks) {
+  SliceView view{frame, frame, k};
+  const auto& geometry = series.volume.geometry();
+  const int columns = geometry.size()[0], rows = geometry.size()[1];
+  const double pixels_per_mm = frame.height / crop.height_mm;
+  view.image = {frame.x + frame.width / 2 - crop.centre_x_mm * pixels_per_mm, frame.y + frame.height / 2 - crop.centre_y_mm * pixels_per_mm,
+                columns * geometry.spacing_mm()[0] * pixels_per_mm, rows * geometry.spacing_mm()[1] * pixels_per_mm};
+  const auto voxels = voxel_slice(series.volume, k);
+  std::vector<std::uint8_t> grey(voxels.size());
+  for (std::size_t n = 0; n < grey.size(); ++n) {
+    const double v = std::isfinite(voxels[n]) ? (static_cast<double>(voxels[n]) - window.low) / (window.high - window.low) : 0;
+    grey[n] = static_cast<std::uint8_t>(std::lround(255 * std::clamp(v, 0.0, 1.0)));
+  }
+  canvas.grey_image(grey, columns, rows, view.image, frame);
+
+  const double scale_x = view.image.width / columns, scale_y = view.image.height / rows;
+  for (std::size_t n = series.rois.size(); n-- > 0;) {  // the region asked for comes last, on top
+    const std::size_t r = n == 0 ? on_top : (n <= on_top ? n - 1 : n);
+    const RegionOfInterest& roi = series.rois[r];
+    if (roi.geometry().size() != geometry.size()) continue;
+    auto curves = trace_outlines(mask_slice(roi, k), columns, rows);
+    for (auto& curve : curves)
+      for (auto& point : curve) point = {view.image.x + point[0] * scale_x, view.image.y + point[1] * scale_y};
+    const auto place = std::find(region_order.begin(), region_order.end(), roi.name());
+    const RegionStyle style = region_style(static_cast<std::size_t>(place - region_order.begin()));
+    canvas.outlines(curves, frame, style.colour, 2.2, style.dashed);
+  }
+
+  TextStyle small{.size = 18, .colour = rgb(0xD5DEE6), .bold = true, .align = Align::left, .lines = 1, .shorten = Shorten::end, .halo = true};
+  if (marks.orientation) {
+    canvas.text(frame.x + 6, frame.y + frame.height / 2 - 11, 30, orientation_letter(-1.0 * geometry.axis(0)), small);
+    small.align = Align::right;
+    canvas.text(frame.right() - 36, frame.y + 4, 30, orientation_letter(-1.0 * geometry.axis(1)), small);
+  }
+  if (marks.scale) {
+    const double bar_mm = crop.width_mm > 150 ? 50 : 20;
+    const double bar = bar_mm * pixels_per_mm, y = frame.bottom() - 10, x = frame.right() - 10 - bar;
+    canvas.line(x - 1, y, x + bar + 1, y, rgb(0x000000, 0.7), 5);
+    canvas.line(x, y, x + bar, y, rgb(0xE8EDF2), 2.5);
+    small.align = Align::right;
+    small.bold = false;
+    canvas.text(frame.right() - 90, y - 27, 80, bar_mm > 30 ? "5 cm" : "2 cm", small);
+  }
+  canvas.frame(frame, rgb(0x33404D), 1);
+  return view;
+}
+
 }  // namespace
 
 RegionStyle region_style(std::size_t index) {
@@ -45,84 +155,51 @@ std::string orientation_letter(const Vector3& direction) {
 }
 
 SliceView draw_slice(Canvas& canvas, const Box& frame, const MeasuredSeries& series, std::size_t region, const std::vector<std::string>& region_order) {
-  SliceView view{frame, frame, 0};
   canvas.fill(frame, rgb(0x000000));
-  const auto& geometry = series.volume.geometry();
-  const int columns = geometry.size()[0], rows = geometry.size()[1];
   const RegionOfInterest& roi = series.rois[region];
-  if (series.volume.empty() || roi.geometry().size() != geometry.size()) return view;
+  if (series.volume.empty() || roi.geometry().size() != series.volume.geometry().size()) return {frame, frame, 0};
+  const auto& geometry = series.volume.geometry();
   const int k = roi.largest_slice();
-  view.k = k;
-  const double pixel_x_mm = geometry.spacing_mm()[0], pixel_y_mm = geometry.spacing_mm()[1];
-
-  // Crop: the region with as much again around it, never less than 90 mm of anatomy, in the shape of the frame.
   Extent extent;
-  grow(extent, mask_slice(roi, k), columns, rows);
-  const double width_mm = (extent.high_i - extent.low_i + 1) * pixel_x_mm, height_mm = (extent.high_j - extent.low_j + 1) * pixel_y_mm;
-  double view_height_mm = std::max({90.0, 1.9 * height_mm, 1.9 * width_mm * frame.height / frame.width});
-  view_height_mm = std::min(view_height_mm, std::max(rows * pixel_y_mm, columns * pixel_x_mm * frame.height / frame.width));
-  const double pixels_per_mm = frame.height / view_height_mm, view_width_mm = frame.width / pixels_per_mm;
-  const auto keep_inside = [](double centre, double half, double full) { return 2 * half >= full ? full / 2 : std::clamp(centre, half, full - half); };
-  const double centre_x_mm = keep_inside((extent.low_i + extent.high_i + 1) * 0.5 * pixel_x_mm, view_width_mm / 2, columns * pixel_x_mm);
-  const double centre_y_mm = keep_inside((extent.low_j + extent.high_j + 1) * 0.5 * pixel_y_mm, view_height_mm / 2, rows * pixel_y_mm);
-  view.image = {frame.x + frame.width / 2 - centre_x_mm * pixels_per_mm, frame.y + frame.height / 2 - centre_y_mm * pixels_per_mm, columns * pixel_x_mm * pixels_per_mm,
-                rows * pixel_y_mm * pixels_per_mm};
+  grow(extent, mask_slice(roi, k), geometry.size()[0], geometry.size()[1]);
+  const Crop crop = crop_around(extent, geometry, frame, 1.9);
+  return draw_one(canvas, frame, series, k, region, region_order, crop, window_of(series.volume, {k}, crop), {});
+}
 
-  // Window: 1st to 99.5th percentile of the visible part, background left out where there is enough else.
-  const auto area = static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows);
-  const auto voxels = std::span(series.volume.voxels()).subspan(static_cast<std::size_t>(k) * area, area);
-  const auto column_at = [&](double x_mm) { return std::clamp(static_cast<int>(std::floor(x_mm / pixel_x_mm)), 0, columns - 1); };
-  const auto row_at = [&](double y_mm) { return std::clamp(static_cast<int>(std::floor(y_mm / pixel_y_mm)), 0, rows - 1); };
-  std::vector<float> seen;
-  for (int j = row_at(centre_y_mm - view_height_mm / 2); j <= row_at(centre_y_mm + view_height_mm / 2); ++j)
-    for (int i = column_at(centre_x_mm - view_width_mm / 2); i <= column_at(centre_x_mm + view_width_mm / 2); ++i) {
-      const float v = voxels[static_cast<std::size_t>(j) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(i)];
-      if (std::isfinite(v)) seen.push_back(v);
+std::vector<int> region_slices(const MeasuredSeries& series, std::size_t most) {
+  std::vector<int> all;
+  if (series.volume.empty()) return all;
+  const auto& size = series.volume.geometry().size();
+  for (int k = 0; k < size[2]; ++k)
+    for (const auto& roi : series.rois) {
+      if (roi.geometry().size() != size) continue;
+      const auto mask = mask_slice(roi, k);
+      if (std::any_of(mask.begin(), mask.end(), [](std::uint8_t v) { return v != 0; })) {
+        all.push_back(k);
+        break;
+      }
     }
-  double low = 0, high = 1;
-  if (!seen.empty()) {
-    std::sort(seen.begin(), seen.end());
-    const auto percentile = [&](double p) { return static_cast<double>(seen[static_cast<std::size_t>(p * static_cast<double>(seen.size() - 1))]); };
-    low = percentile(0.01);
-    high = percentile(0.995);
-    if (!(high > low)) high = low + 1;
-  }
-  std::vector<std::uint8_t> grey(area);
-  for (std::size_t n = 0; n < area; ++n) {
-    const double v = std::isfinite(voxels[n]) ? (static_cast<double>(voxels[n]) - low) / (high - low) : 0;
-    grey[n] = static_cast<std::uint8_t>(std::lround(255 * std::clamp(v, 0.0, 1.0)));
-  }
-  canvas.grey_image(grey, columns, rows, view.image, frame);
+  if (all.size() <= most || most < 2) return all;
+  std::vector<int> some;
+  for (std::size_t n = 0; n < most; ++n) some.push_back(all[n * (all.size() - 1) / (most - 1)]);
+  return some;
+}
 
-  const double scale_x = view.image.width / columns, scale_y = view.image.height / rows;
-  for (std::size_t n = series.rois.size(); n-- > 0;) {  // the region asked for comes last, on top
-    const std::size_t r = n == 0 ? region : (n <= region ? n - 1 : n);
-    const RegionOfInterest& other = series.rois[r];
-    if (other.geometry().size() != geometry.size()) continue;
-    auto curves = trace_outlines(mask_slice(other, k), columns, rows);
-    for (auto& curve : curves)
-      for (auto& point : curve) point = {view.image.x + point[0] * scale_x, view.image.y + point[1] * scale_y};
-    const auto place = std::find(region_order.begin(), region_order.end(), other.name());
-    const RegionStyle style = region_style(static_cast<std::size_t>(place - region_order.begin()));
-    canvas.outlines(curves, frame, style.colour, 2.2, style.dashed);
+void draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
+                 const std::vector<std::string>& region_order) {
+  if (frames.empty() || series.volume.empty()) return;
+  const auto& geometry = series.volume.geometry();
+  Extent extent;
+  for (const int k : slices)
+    for (const auto& roi : series.rois)
+      if (roi.geometry().size() == geometry.size()) grow(extent, mask_slice(roi, k), geometry.size()[0], geometry.size()[1]);
+  if (extent.empty()) return;
+  const Crop crop = crop_around(extent, geometry, frames.front(), 1.35);
+  const Window window = window_of(series.volume, slices, crop);
+  for (std::size_t n = 0; n < frames.size() && n < slices.size(); ++n) {
+    canvas.fill(frames[n], rgb(0x000000));
+    draw_one(canvas, frames[n], series, slices[n], 0, region_order, crop, window, {n == 0, n == 0});
   }
-
-  // Orientation and a scale bar.
-  const TextStyle small{.size = 18, .colour = rgb(0xD5DEE6), .bold = true, .align = Align::left, .lines = 1, .shorten = Shorten::end, .halo = true};
-  canvas.text(frame.x + 6, frame.y + frame.height / 2 - 11, 30, orientation_letter(-1.0 * geometry.axis(0)), small);
-  TextStyle top = small;
-  top.align = Align::right;
-  canvas.text(frame.right() - 36, frame.y + 4, 30, orientation_letter(-1.0 * geometry.axis(1)), top);
-  const double bar_mm = view_width_mm > 150 ? 50 : 20;
-  const double bar = bar_mm * pixels_per_mm, y = frame.bottom() - 10, x = frame.right() - 10 - bar;
-  canvas.line(x - 1, y, x + bar + 1, y, rgb(0x000000, 0.7), 5);
-  canvas.line(x, y, x + bar, y, rgb(0xE8EDF2), 2.5);
-  TextStyle label = small;
-  label.align = Align::right;
-  label.bold = false;
-  canvas.text(frame.right() - 90, y - 27, 80, bar_mm > 30 ? "5 cm" : "2 cm", label);
-  canvas.frame(frame, rgb(0x33404D), 1);
-  return view;
 }
 
 }  // namespace choana::reporting

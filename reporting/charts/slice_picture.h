@@ -28,6 +28,14 @@ struct SliceView {
 [[nodiscard]] SliceView draw_slice(Canvas& canvas, const Box& frame, const MeasuredSeries& series, std::size_t region,
                                    const std::vector<std::string>& region_order);
 
+/// Slices that hold any region, from the lowest; at most `most` of them, evenly taken and always with both ends.
+[[nodiscard]] std::vector<int> region_slices(const MeasuredSeries& series, std::size_t most);
+
+/// Draw these slices with one crop and one window, so that they can be compared: around all regions of the series.
+/// frames: one for each slice.
+void draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
+                 const std::vector<std::string>& region_order);
+
 /// "R", "L", "A", "P", "H", "F" for a direction in patient coordinates: its largest component.
 [[nodiscard]] std::string orientation_letter(const Vector3& direction);
 

@@ -64,9 +64,13 @@ TEST(ChartPages, ShowAPredictionWithThreeSeries) {
   auto findings = phantom_findings({"T1", "T2", "T1C"}, {256, 256, 24});
   findings.predictions.push_back(phantom_prediction());
   const auto pages = draw(findings);
-  ASSERT_EQ(pages.size(), 2u);
+  ASSERT_EQ(pages.size(), 3u);
   for (const auto& page : pages) expect_sound(page);
   EXPECT_EQ(pages[0].explains, "CR");
+  EXPECT_TRUE(pages[0].roi.empty());
+  // The page of slices illustrates the region on the enhanced series.
+  EXPECT_EQ(pages[2].roi, "GTVp");
+  EXPECT_EQ(pages[2].source_series_uid, "1.2.3.4.3");
   EXPECT_EQ(pages[0].source_series_uid, "1.2.3.4.1");
   const int k = findings.measured[0].rois[0].largest_slice();
   EXPECT_EQ(pages[0].slice, findings.measured[0].volume.reference().slices[static_cast<std::size_t>(k)]);
@@ -82,7 +86,7 @@ TEST(ChartPages, AreEqualByteForByteWhenDrawnTwice) {
 
 TEST(ChartPages, ShowMeasurementsAloneWithoutAPrediction) {
   const auto pages = draw(phantom_findings({"MR"}));
-  ASSERT_EQ(pages.size(), 1u);
+  ASSERT_EQ(pages.size(), 2u);
   EXPECT_EQ(pages[0].name, "measurements");
   EXPECT_TRUE(pages[0].explains.empty());
   expect_sound(pages[0]);
@@ -157,7 +161,7 @@ TEST(ChartPages, SpeakChinese) {
   ChartSettings chinese = settings;
   chinese.language = "zh";
   const auto pages = draw(findings, chinese);
-  ASSERT_EQ(pages.size(), 2u);
+  ASSERT_EQ(pages.size(), 3u);
   for (const auto& page : pages) expect_sound(page);
   EXPECT_NE(pages[1].rgb, draw(findings)[1].rgb);
 }
@@ -192,7 +196,7 @@ TEST(ChartPages, GiveEachPredictionItsPage) {
   findings.predictions[1].threshold = 30;
   findings.predictions[1].interval_low.reset();
   const auto pages = draw(findings);
-  ASSERT_EQ(pages.size(), 3u);
+  ASSERT_EQ(pages.size(), 4u);
   EXPECT_NE(pages[0].name, pages[1].name);
   EXPECT_EQ(pages[1].explains, "OS");
 }

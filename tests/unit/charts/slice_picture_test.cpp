@@ -63,6 +63,23 @@ TEST(SlicePicture, KeepsTheWholeRegionInsideTheFrame) {
   }
 }
 
+TEST(RegionSlices, AreThoseWithARegionAndKeepBothEnds) {
+  const auto findings = test::phantom_findings({"T2"}, {32, 32, 40}, false);
+  const auto& series = findings.measured[0];
+  const auto all = region_slices(series, 1000);
+  ASSERT_GT(all.size(), 12u);
+  for (int k = 0; k < 40; ++k) {
+    bool any = false;
+    for (int n = 0; n < 32 * 32; ++n) any = any || series.rois[0].mask()[static_cast<std::size_t>(k * 32 * 32 + n)] != 0;
+    EXPECT_EQ(std::find(all.begin(), all.end(), k) != all.end(), any) << k;
+  }
+  const auto some = region_slices(series, 12);
+  ASSERT_EQ(some.size(), 12u);
+  EXPECT_EQ(some.front(), all.front());
+  EXPECT_EQ(some.back(), all.back());
+  EXPECT_TRUE(std::is_sorted(some.begin(), some.end(), std::less_equal<>()));
+}
+
 TEST(SlicePicture, NamesDirectionsAsRadiologistsDo) {
   // LPS: +x left, +y posterior, +z head (PS3.3 C.7.6.2.1.1).
   EXPECT_EQ(orientation_letter({1, 0, 0}), "L");
