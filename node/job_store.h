@@ -37,26 +37,6 @@ struct AddedInstance {
   std::int64_t study_number = 0;  // 0 for own_result
 };
 
-/// One row of the list of studies.
-struct StudyRecord {
-  std::string study_instance_uid;
-  std::int64_t study_number = 0;  // small running number: used in paths and logs instead of the UID
-  StudyState state = StudyState::collecting;
-  int revision = 0;               // 0: no revision closed yet
-  std::string outcome;            // reported | not_analysed | failed, or empty while there is none
-  std::string reason_code;
-  std::string reason_text;
-  std::int64_t first_at_ms = 0;
-  std::int64_t last_at_ms = 0;    // newest instance
-  std::int64_t updated_at_ms = 0;
-  std::int64_t instances = 0;     // active ones
-  std::int64_t series = 0;
-  std::int64_t conflicts = 0;
-  std::int64_t duplicates = 0;
-  std::int64_t deliveries_open = 0;
-  std::int64_t deliveries_failed = 0;
-};
-
 struct StudyRevision {
   std::int64_t study_number = 0;
   int revision = 0;
@@ -166,6 +146,28 @@ struct JobAttempt {
   std::string error;                // empty: it worked
 };
 
+/// One row of the list of studies.
+struct StudyRecord {
+  std::string study_instance_uid;
+  std::int64_t study_number = 0;  // small running number: used in paths and logs instead of the UID
+  StudyState state = StudyState::collecting;
+  int revision = 0;               // 0: no revision closed yet
+  std::string outcome;            // reported | not_analysed | failed, or empty while there is none
+  std::string reason_code;
+  std::string reason_text;
+  std::int64_t first_at_ms = 0;
+  std::int64_t last_at_ms = 0;    // newest instance
+  std::int64_t updated_at_ms = 0;
+  std::int64_t instances = 0;     // active ones
+  std::int64_t series = 0;
+  std::int64_t conflicts = 0;
+  std::int64_t duplicates = 0;
+  std::int64_t deliveries_open = 0;
+  std::int64_t deliveries_failed = 0;
+  std::vector<Delivery> deliveries;  // of the newest run that has any, in the order of sending
+  std::vector<JobAttempt> attempts;  // of the newest run
+};
+
 struct JobRecord {
   std::int64_t job_id = 0;
   std::string key;
@@ -197,7 +199,7 @@ struct StudyStory {
   StudyRecord study;
   std::vector<SeriesRecord> series;
   std::vector<JobRecord> jobs;        // oldest first
-  std::vector<Delivery> deliveries;   // of the newest job that has any, in the order of sending
+  std::vector<Delivery> deliveries;   // as in `study`
   std::vector<StudyEvent> events;     // oldest first, at most the newest 500
   std::string result_json;            // of the newest job that has one, or empty
 };

@@ -160,7 +160,7 @@ void settle_job(session& sql, Integer job, Integer now) {
   int open = 0;
   int failed = 0;
   Integer study = 0;
-  sql << "SELECT (SELECT count(*) FROM outbox WHERE job = :a AND state IN ('pending', 'sending')), "
+  sql << "SELECT EXISTS (SELECT 1 FROM outbox WHERE job = :a AND state IN ('pending', 'sending')), "
          "(SELECT count(*) FROM outbox WHERE job = :b AND state = 'failed'), study FROM job WHERE id = :c",
       use(job), use(job), use(job), into(open), into(failed), into(study);
   if (open != 0) {
@@ -325,6 +325,7 @@ class SqliteJobStore final : public JobStore {
         }
         page.studies.push_back(row.get());
       }
+      for (StudyRecord& each : page.studies) add_deliveries_and_attempts(sql, each);
       return page;
     });
   }
@@ -333,6 +334,7 @@ class SqliteJobStore final : public JobStore {
     return db_->look([&](session& sql) -> Result<StudyRecord> {
       auto found = find_study(sql, study_instance_uid);
       if (!found) return fail(unknown_study());
+      add_deliveries_and_attempts(sql, *found);
       return std::move(*found);
     });
   }
@@ -343,10 +345,11 @@ class SqliteJobStore final : public JobStore {
       if (!found) return fail(unknown_study());
       StudyStory story;
       story.study = std::move(*found);
+      add_deliveries_and_attempts(sql, story.study);
       const Integer number = story.study.study_number;
       story.series = series_of(sql, number);
       story.jobs = jobs_of(sql, number, story.result_json);
-      story.deliveries = deliveries_of(sql, number);
+      story.deliveries = story.study.deliveries;
       story.events = events_of(sql, number);
       return story;
     });
@@ -857,6 +860,29 @@ class SqliteJobStore final : public JobStore {
     return list;
   }
 
+  static std::vector<JobAttempt> attempts_of(session& sql, Integer job) {
+    std::vector<JobAttempt> list;
+    JobAttempt attempt;
+    Integer started = 0, finished = 0;
+    soci::statement statement = (sql.prepare << "SELECT number, started_at, finished_at, error FROM attempt WHERE job = :j ORDER BY number LIMIT 100", use(job),
+                                 into(attempt.number), into(started), into(finished), into(attempt.error));
+    statement.execute();
+    while (statement.fetch()) {
+      attempt.started_at_ms = started;
+      attempt.finished_at_ms = finished;
+      list.push_back(attempt);
+    }
+    return list;
+  }
+
+  static void add_deliveries_and_attempts(session& sql, StudyRecord& study) {
+    const Integer number = study.study_number;
+    study.deliveries = deliveries_of(sql, number);
+    Integer job = 0;
+    sql << "SELECT coalesce(max(id), 0) FROM job WHERE study = :s", use(number), into(job);
+    study.attempts = attempts_of(sql, job);
+  }
+
   static std::vector<JobRecord> jobs_of(session& sql, Integer study, std::string& newest_result_json) {
     std::vector<JobRecord> jobs;
     JobRecord job;
@@ -878,17 +904,7 @@ class SqliteJobStore final : public JobStore {
     std::reverse(jobs.begin(), jobs.end());
     for (JobRecord& each : jobs) {
       each.objects = objects_of(sql, each.job_id);
-      JobAttempt attempt;
-      const Integer of = each.job_id;
-      Integer started = 0, finished = 0;
-      soci::statement attempts = (sql.prepare << "SELECT number, started_at, finished_at, error FROM attempt WHERE job = :j ORDER BY number LIMIT 100", use(of),
-                                  into(attempt.number), into(started), into(finished), into(attempt.error));
-      attempts.execute();
-      while (attempts.fetch()) {
-        attempt.started_at_ms = started;
-        attempt.finished_at_ms = finished;
-        each.attempts.push_back(attempt);
-      }
+      each.attempts = attempts_of(sql, each.job_id);
     }
     return jobs;
   }

@@ -378,8 +378,8 @@ TEST_F(OutboxTest, StoppingPutsBackWhatWasNotSent) {
   EXPECT_EQ(counts.sending, 0);
 }
 
-TEST_F(OutboxTest, ABacklogOfTenThousandDrainsInBursts) {
-  constexpr int studies = 2000;
+TEST_F(OutboxTest, ABacklogDrainsInBursts) {
+  constexpr int studies = 400;
   std::ofstream(folder.path() / "same.dcm") << "x";
   std::vector<ReceivedInstance> instances;
   for (int n = 0; n < studies; ++n) {
@@ -403,8 +403,8 @@ TEST_F(OutboxTest, ABacklogOfTenThousandDrainsInBursts) {
   }
   int passes = 0;
   while (run() && ++passes < 100) {}
-  EXPECT_EQ(pacs["pacs"].received.size(), 10'000U);
-  EXPECT_EQ(pacs["pacs"].associations, 40) << "256 objects an association";
+  EXPECT_EQ(pacs["pacs"].received.size(), 2000U);
+  EXPECT_EQ(pacs["pacs"].associations, 8) << "256 objects an association";
 }
 
 }  // namespace
