@@ -166,7 +166,7 @@ class Router {
     }
     response.version(request.version());
     response.keep_alive(request.keep_alive());
-    response.set(http::field::x_content_type_options, "nosniff");
+    response.set("X-Content-Type-Options", "nosniff");
     response.set(http::field::cache_control, "no-store");
     response.set("Referrer-Policy", "no-referrer");
     response.set("Cross-Origin-Resource-Policy", "same-origin");
