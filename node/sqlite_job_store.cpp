@@ -1,3 +1,5 @@
+#include <soci/soci.h>
+
 #include <algorithm>
 #include <set>
 

@@ -1,6 +1,8 @@
 #include "node/sqlite_session.h"
 
 #include <fcntl.h>
+#include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -163,6 +165,24 @@ Error SqliteSession::translate(const std::exception& error) {
   return {ErrorCode::internal, step_, std::string("The job store refused a statement: ") + error.what(), {}};
 }
 
+SqliteSession::SqliteSession(std::filesystem::path file, bool read_only)
+    : file_(std::move(file)), read_only_(read_only), sql_(std::make_unique<soci::session>()) {}
+
+void SqliteSession::begin() { sql_->begin(); }
+
+void SqliteSession::commit() {
+  sql_->commit();
+  checkpoint_if_large();
+}
+
+// SQLite may have rolled back by itself (disk full); then there is nothing left to do.
+void SqliteSession::roll_back() {
+  try {
+    sql_->rollback();
+  } catch (const std::exception&) {
+  }
+}
+
 Result<std::unique_ptr<SqliteSession>> SqliteSession::open(const std::filesystem::path& file, bool read_only) {
   std::unique_ptr<SqliteSession> session(new SqliteSession(file, read_only));
   if (const auto prepared = session->prepare(); !prepared) return fail(prepared.error());
@@ -171,7 +191,7 @@ Result<std::unique_ptr<SqliteSession>> SqliteSession::open(const std::filesystem
 
 SqliteSession::~SqliteSession() {
   try {
-    sql_.close();
+    sql_->close();
   } catch (const std::exception&) {
     // Nothing is lost: every change was durable when it returned.
   }
@@ -195,23 +215,23 @@ Status SqliteSession::prepare() {
     ::close(created);
   }
   try {
-    sql_.open(soci::sqlite3, "dbname=\"" + file_.string() + "\" timeout=10" + (read_only_ ? " readonly=true" : ""));
+    sql_->open(soci::sqlite3, "dbname=\"" + file_.string() + "\" timeout=10" + (read_only_ ? " readonly=true" : ""));
     if (read_only_) {
-      sql_ << "PRAGMA query_only = ON";
+      *sql_ << "PRAGMA query_only = ON";
     } else {
       std::string mode;
-      sql_ << "PRAGMA journal_mode = WAL", soci::into(mode);
+      *sql_ << "PRAGMA journal_mode = WAL", soci::into(mode);
       if (mode != "wal")
         return fail(ErrorCode::io_error, step_, "The file system of " + file_.string() + " does not support SQLite's write-ahead log (network share?).");
-      sql_ << "PRAGMA synchronous = FULL";
-      sql_ << "PRAGMA foreign_keys = ON";
-      sql_ << "PRAGMA wal_autocheckpoint = 0";
-      sql_ << "PRAGMA mmap_size = 0";
+      *sql_ << "PRAGMA synchronous = FULL";
+      *sql_ << "PRAGMA foreign_keys = ON";
+      *sql_ << "PRAGMA wal_autocheckpoint = 0";
+      *sql_ << "PRAGMA mmap_size = 0";
       int synchronous = 0;
-      sql_ << "PRAGMA synchronous", soci::into(synchronous);
+      *sql_ << "PRAGMA synchronous", soci::into(synchronous);
       if (synchronous != 2) return fail(ErrorCode::internal, step_, "SQLite did not accept synchronous=FULL.");
       std::string verdict;
-      sql_ << "PRAGMA quick_check(1)", soci::into(verdict);
+      *sql_ << "PRAGMA quick_check(1)", soci::into(verdict);
       if (verdict != "ok") {
         return fail(ErrorCode::io_error, step_, "The job store " + file_.string() + " is damaged (" + verdict +
                                                     "). Restore a backup; instances in the spool are adopted again.");
@@ -227,8 +247,8 @@ Status SqliteSession::migrate() {
   constexpr int newest = static_cast<int>(migrations.size());
   int tables = 0;
   int version = 0;
-  sql_ << "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'", soci::into(tables);
-  if (tables != 0) sql_ << "SELECT max(version) FROM schema_version", soci::into(version);
+  *sql_ << "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'", soci::into(tables);
+  if (tables != 0) *sql_ << "SELECT max(version) FROM schema_version", soci::into(version);
   if (version > newest)
     return fail(ErrorCode::io_error, step_, "The job store has schema " + std::to_string(version) + ", this program knows up to " +
                                                 std::to_string(newest) + ": it was written by a newer Choana. Install that version again.");
@@ -236,13 +256,13 @@ Status SqliteSession::migrate() {
   if (read_only_) return fail(ErrorCode::io_error, step_, "The job store has an older schema; start the node once to bring it up to date.");
   if (version > 0) {
     const auto copy = with_suffix(file_, (".schema" + std::to_string(version) + ".bak").c_str());
-    if (!std::filesystem::exists(copy)) sql_ << "VACUUM INTO '" + copy.string() + "'";
+    if (!std::filesystem::exists(copy)) *sql_ << "VACUUM INTO '" + copy.string() + "'";
   }
   for (int next = version; next < newest; ++next) {
-    soci::transaction transaction(sql_);
-    if (next == 0) sql_ << "CREATE TABLE schema_version(version INTEGER NOT NULL)";
-    execute_script(sql_, migrations[static_cast<std::size_t>(next)]);
-    sql_ << "INSERT INTO schema_version(version) VALUES(" + std::to_string(next + 1) + ")";
+    soci::transaction transaction(*sql_);
+    if (next == 0) *sql_ << "CREATE TABLE schema_version(version INTEGER NOT NULL)";
+    execute_script(*sql_, migrations[static_cast<std::size_t>(next)]);
+    *sql_ << "INSERT INTO schema_version(version) VALUES(" + std::to_string(next + 1) + ")";
     transaction.commit();
   }
   return {};
@@ -252,7 +272,7 @@ Status SqliteSession::checkpoint() {
   const std::lock_guard lock(mutex_);
   if (read_only_ || broken_) return {};
   try {
-    sql_ << "PRAGMA wal_checkpoint(TRUNCATE)";
+    *sql_ << "PRAGMA wal_checkpoint(TRUNCATE)";
     return {};
   } catch (const std::exception& error) {
     return fail(translate(error));
@@ -263,7 +283,7 @@ Status SqliteSession::checkpoint() {
 void SqliteSession::checkpoint_if_large() {
   if (wal_bytes() < wal_checkpoint_bytes) return;
   try {
-    sql_ << "PRAGMA wal_checkpoint(TRUNCATE)";
+    *sql_ << "PRAGMA wal_checkpoint(TRUNCATE)";
   } catch (const std::exception& error) {
     // The change itself is committed; an I/O error marks the store as broken, a full disk is met again by the next change.
     static_cast<void>(translate(error));
@@ -275,7 +295,7 @@ Status SqliteSession::backup(const std::filesystem::path& file) {
     return fail(ErrorCode::io_error, step_, "The backup " + file.string() + " exists already, or its name holds a quotation mark.");
   const std::lock_guard lock(mutex_);
   try {
-    sql_ << "VACUUM INTO '" + file.string() + "'";
+    *sql_ << "VACUUM INTO '" + file.string() + "'";
     return {};
   } catch (const std::exception& error) {
     return fail(translate(error));

@@ -1,10 +1,5 @@
 #pragma once
 
-// Internal to the job store: the only header of ours that shows SOCI. Include it in sqlite_*.cpp alone.
-
-#include <soci/soci.h>
-#include <soci/sqlite3/soci-sqlite3.h>
-
 #include <atomic>
 #include <filesystem>
 #include <memory>
@@ -12,6 +7,10 @@
 #include <string>
 
 #include "core/result.h"
+
+namespace soci {
+class session;
+}
 
 namespace choana {
 
@@ -32,14 +31,16 @@ class SqliteSession {
     if (read_only_) return fail(ErrorCode::invalid_argument, step_, "The job store is open for looking only.");
     if (broken_) return fail(broken_error());
     try {
-      soci::transaction transaction(sql_);
-      auto result = work(sql_);
+      begin();
+      auto result = work(*sql_);
       if (result) {
-        transaction.commit();
-        checkpoint_if_large();
+        commit();
+      } else {
+        roll_back();
       }
       return result;
     } catch (const std::exception& error) {
+      roll_back();
       return fail(translate(error));
     }
   }
@@ -50,7 +51,7 @@ class SqliteSession {
     const std::lock_guard lock(mutex_);
     if (broken_) return fail(broken_error());
     try {
-      return work(sql_);
+      return work(*sql_);
     } catch (const std::exception& error) {
       return fail(translate(error));
     }
@@ -63,7 +64,10 @@ class SqliteSession {
   [[nodiscard]] std::int64_t wal_bytes() const;
 
  private:
-  SqliteSession(std::filesystem::path file, bool read_only) : file_(std::move(file)), read_only_(read_only) {}
+  SqliteSession(std::filesystem::path file, bool read_only);
+  void begin();
+  void commit();
+  void roll_back();
   [[nodiscard]] Status prepare();
   [[nodiscard]] Status migrate();
   [[nodiscard]] Error translate(const std::exception& error);
@@ -76,7 +80,7 @@ class SqliteSession {
   int lock_ = -1;
   std::mutex mutex_;
   std::atomic<bool> broken_ = false;
-  soci::session sql_;
+  std::unique_ptr<soci::session> sql_;
 };
 
 }  // namespace choana
