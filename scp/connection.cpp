@@ -18,11 +18,6 @@ std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::
 
 }  // namespace
 
-void AcceptorShared::count_end(const std::string& how) {
-  const std::lock_guard lock(mutex);
-  ++counters.connections_ended[how];
-}
-
 void AcceptorShared::fatal(const Error& error) {
   {
     const std::lock_guard lock(mutex);
@@ -279,6 +274,8 @@ void Connection::on_written(const boost::system::error_code& error) {
 void Connection::send_last(Bytes bytes, std::string how) {
   last_ = true;
   ended_ = std::move(how);
+  // The place is free before the peer can know it.
+  end_association(ended_);
   send(std::move(bytes));
 }
 
@@ -289,25 +286,27 @@ void Connection::close(const std::string& how) {
   timer_.cancel();
   dimse_.reset();  // an instance under way leaves nothing behind
   leave_unassociated();
-  const std::vector<std::string> studies(studies_.begin(), studies_.end());
+  end_association(how);
   {
     const std::lock_guard lock(shared_.mutex);
     ++shared_.counters.connections_ended[how];
-    if (associated_) {
-      --shared_.counters.associations_open;
-      const auto by_title = shared_.associations_by_title.find(identity_.calling_ae_title);
-      if (by_title != shared_.associations_by_title.end() && --by_title->second <= 0) shared_.associations_by_title.erase(by_title);
-    }
-  }
-  if (associated_) {
-    log::info("scp", "association_ended", {{"association", identity_.association_id}, {"how", how}, {"studies", studies.size()}});
-    if (shared_.callbacks.on_association) shared_.callbacks.on_association(identity_.association_id, false, studies);
-  }
-  {
-    const std::lock_guard lock(shared_.mutex);
     shared_.connections.erase(shared_from_this());
     shared_.counters.connections_open = shared_.connections.size();
     shared_.changed.notify_all();  // under the lock: afterwards a waiting drain may destroy all
+  }
+}
+
+void Connection::end_association(const std::string& how) {
+  if (!associated_ || std::exchange(association_ended_, true)) return;
+  {
+    const std::lock_guard lock(shared_.mutex);
+    --shared_.counters.associations_open;
+    const auto by_title = shared_.associations_by_title.find(identity_.calling_ae_title);
+    if (by_title != shared_.associations_by_title.end() && --by_title->second <= 0) shared_.associations_by_title.erase(by_title);
+  }
+  log::info("scp", "association_ended", {{"association", identity_.association_id}, {"how", how}, {"studies", studies_.size()}});
+  if (shared_.callbacks.on_association) {
+    shared_.callbacks.on_association(identity_.association_id, false, std::vector<std::string>(studies_.begin(), studies_.end()));
   }
 }
 

@@ -51,7 +51,6 @@ struct AcceptorShared {
   std::chrono::steady_clock::time_point refusals_window{};
   int refusals_logged = 0;
 
-  void count_end(const std::string& how);
   void fatal(const Error& error);
   void refused(const std::string& event, const std::string& reason, const std::string& peer_address, const std::string& calling_ae_title);
 };
@@ -85,6 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Send the last PDU, then wait for the peer to close (Sta13).
   void send_last(Bytes bytes, std::string how);
   void close(const std::string& how);
+  void end_association(const std::string& how);
   void arm_timer();
   void on_timer();
   [[nodiscard]] std::optional<Time> deadline(std::string& how) const;
@@ -105,6 +105,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<DimseService> dimse_;
   AssociationIdentity identity_;
   bool associated_ = false;
+  bool association_ended_ = false;
   std::set<std::string> studies_;
   std::string ended_;             // how the association ended, once known
 
