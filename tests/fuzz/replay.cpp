@@ -5,12 +5,22 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <string_view>
 
 #include "tests/fuzz/seeds.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "--write-seeds") {  // to start a libFuzzer corpus
+    std::size_t number = 0;
+    for (const auto& seed : choana_fuzz_seeds()) {
+      std::ofstream file(std::filesystem::path(argv[2]) / ("seed-" + std::to_string(number++)), std::ios::binary);
+      file.write(reinterpret_cast<const char*>(seed.data()), static_cast<std::streamsize>(seed.size()));
+    }
+    return 0;
+  }
   std::size_t runs = 0;
   const auto run = [&runs](const std::vector<std::uint8_t>& input) {
     LLVMFuzzerTestOneInput(input.data(), input.size());
