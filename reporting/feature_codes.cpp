@@ -53,11 +53,14 @@ FeatureCode unlisted(const FeatureId& id) {
   return {.family = id.family, .name = id.name, .concept_name = {"FT_" + digest, "99CHOANA", meaning}, .unit = {}, .intensity_power = "none"};
 }
 
-/// Does any object of the document hold a key that switches normalisation on?
+bool names_normalisation(const std::string& step) { return step.starts_with("normalis") || step.starts_with("normaliz") || step.starts_with("intensity_normalis"); }
+
+/// Does any object of the document hold a key that switches normalisation on, or name it as a step?
 bool says_normalised(const nlohmann::json& node, int depth = 0) {
   if (depth > 16) return false;
   if (node.is_object()) {
     for (const auto& [key, value] : node.items()) {
+      if (key == "step" && value.is_string() && names_normalisation(value.get<std::string>())) return true;
       if (key == "normalize" || key == "normalise" || key == "normalisation" || key == "normalization") {
         if (value.is_boolean() && value.get<bool>()) return true;
         if (value.is_string() && value != "" && value != "none" && value != "off" && value != "false") return true;
@@ -101,11 +104,13 @@ Unit feature_unit(const FeatureId& id, bool raw_intensities) {
 
 bool measured_raw_intensities(const Measurement& measurement, const std::vector<StepRecord>& steps) {
   const auto parameters = nlohmann::json::parse(measurement.parameters, nullptr, false);
-  if (!parameters.is_discarded() && says_normalised(parameters)) return false;
-  return std::none_of(steps.begin(), steps.end(), [&](const StepRecord& step) {
-    return (step.role == measurement.role || step.role.empty()) &&
-           (step.name.starts_with("normalis") || step.name.starts_with("normaliz") || step.name.starts_with("intensity_normalis"));
-  });
+  if (!parameters.is_discarded()) {
+    if (says_normalised(parameters)) return false;
+    // The measurement lists its own preparation: what others of the role went through is not its business.
+    if (parameters.is_object() && parameters.contains("preparation")) return true;
+  }
+  return std::none_of(steps.begin(), steps.end(),
+                      [&](const StepRecord& step) { return (step.role == measurement.role || step.role.empty()) && names_normalisation(step.name); });
 }
 
 }  // namespace choana::reporting

@@ -154,6 +154,19 @@ Status add_segment_texts(DcmDataset& dataset, const ReportedSeries& series, cons
   return {};
 }
 
+/// Each frame lies on its source slice pixel by pixel; readers index by source only if that is said. dcmfg cannot.
+Status add_spatial_locations(DcmDataset& dataset) {
+  DcmSequenceOfItems* frames = nullptr;
+  if (const auto good = checked(dataset.findAndGetSequence(DCM_PerFrameFunctionalGroupsSequence, frames), step, "per-frame groups"); !good) return good;
+  for (unsigned long n = 0; n < frames->card(); ++n) {
+    DcmItem* derivation = nullptr;
+    DcmItem* source = nullptr;
+    if (frames->getItem(n)->findAndGetSequenceItem(DCM_DerivationImageSequence, derivation).bad() || derivation->findAndGetSequenceItem(DCM_SourceImageSequence, source).bad()) continue;
+    if (const auto good = put(*source, DCM_SpatialLocationsPreserved, "YES"); !good) return good;
+  }
+  return {};
+}
+
 Status add_instance_references(DcmDataset& dataset, const ReportedSeries& series, const PlannedSegmentation& segmentation, const std::set<int>& planes) {
   // Common Instance Reference: exactly one series, or viewers show the segments on the wrong one. dcmseg has no setter.
   delete dataset.remove(DCM_ReferencedSeriesSequence);
@@ -243,6 +256,7 @@ Result<std::unique_ptr<DcmDataset>> build_segmentation_dataset(const ReportPlan&
   auto dataset = std::make_unique<DcmDataset>();
   if (const auto good = checked(object->writeDataset(*dataset), step, "writing the segmentation"); !good) return fail(good.error());
   if (const auto good = add_segment_texts(*dataset, series, segmentation, texts); !good) return fail(good.error());
+  if (const auto good = add_spatial_locations(*dataset); !good) return fail(good.error());
   if (const auto good = add_instance_references(*dataset, series, segmentation, planes); !good) return fail(good.error());
   return dataset;
 }

@@ -78,14 +78,16 @@ int representative_slice(const ReportedSeries& series) {
 }
 
 /// TID 1600 row 2 with TID 1602 and 1604. Every IMAGE has a concept name: OHIF's text view fails on one without.
-void add_image_library_group(ContentItem& library, const ReportPlan& plan, const ReportedSeries& series) {
+/// shown: slices to list; empty: the one that shows the largest region best, or all if the settings say so.
+void add_image_library_group(ContentItem& library, const ReportPlan& plan, const ReportedSeries& series, const std::set<int>& shown = {}) {
   const SeriesVolume& volume = series.measured->volume;
   const VolumeGeometry& grid = volume.geometry();
   const AcquisitionFacts& facts = volume.acquisition();
   ContentItem& group = library.contains(codes::image_library_group, ContainerValue{});
   const Relation context = Relation::has_acquisition_context;
   group.add(context, codes::modality, codes::magnetic_resonance);
-  group.add(context, codes::series_instance_uid, UidValue{volume.reference().series_instance_uid});
+  // An extension of TID 1602; the key slice does without, so that nothing there is outside the templates.
+  if (shown.empty()) group.add(context, codes::series_instance_uid, UidValue{volume.reference().series_instance_uid});
   if (!grid.frame_of_reference_uid().empty()) group.add(context, codes::frame_of_reference_uid, UidValue{grid.frame_of_reference_uid()});
   if (facts.acquisition_date.size() == 8) group.add(context, codes::acquisition_date, DateValue{facts.acquisition_date});
   if (facts.acquisition_date.size() == 8 && facts.acquisition_time.size() >= 6) group.add(context, codes::acquisition_time, TimeValue{facts.acquisition_time});
@@ -96,20 +98,20 @@ void add_image_library_group(ContentItem& library, const ReportPlan& plan, const
   group.add(context, codes::spacing_between_slices, NumberValue{grid.spacing_mm()[2], millimetres()});
   if (facts.slice_thickness_mm) group.add(context, codes::slice_thickness, NumberValue{*facts.slice_thickness_mm, millimetres()});
   const auto& slices = volume.reference().slices;
-  const auto representative = static_cast<std::size_t>(representative_slice(series));
-  if (plan.settings->full_image_library) {
-    for (const SliceReference& slice : slices) group.contains(codes::source_of_measurement, image_value(slice));
-  } else if (representative < slices.size()) {
-    group.contains(codes::source_of_measurement, image_value(slices[representative]));
-  }
+  std::set<int> listed = shown.empty() ? std::set<int>{representative_slice(series)} : shown;
+  if (plan.settings->full_image_library)
+    for (std::size_t k = 0; k < slices.size(); ++k) listed.insert(static_cast<int>(k));
+  for (const int k : listed)
+    if (static_cast<std::size_t>(k) < slices.size()) group.contains(codes::source_of_measurement, image_value(slices[static_cast<std::size_t>(k)]));
 }
 
 /// TID 4019.
-void add_algorithm(ContentItem& parent, const std::string& name, const std::string& algorithm_version, const std::vector<std::string>& parameters) {
+void add_algorithm(ContentItem& parent, const std::string& name, const std::string& algorithm_version, const std::vector<std::string>& parameters,
+                   const std::string& made_by = {}) {
   const Relation modifier = Relation::has_concept_modifier;
   parent.add(modifier, codes::algorithm_name, TextValue{name});
   parent.add(modifier, codes::algorithm_version, TextValue{algorithm_version.empty() ? "0" : algorithm_version});
-  parent.add(modifier, codes::algorithm_manufacturer, TextValue{manufacturer});
+  if (!made_by.empty()) parent.add(modifier, codes::algorithm_manufacturer, TextValue{made_by});
   for (const std::string& text : parameters)
     if (!text.empty()) parent.add(modifier, codes::algorithm_parameters, TextValue{text});
 }
@@ -126,13 +128,12 @@ void add_site(ContentItem& group, const RegionCodes& region) {
 }
 
 /// What makes a NUM of a filtered image complete on its own (spec/sr.md 6.3). TID 1419 rows 6 and 13, TID 300 rows 2 and 9.
-void add_transform_modifiers(ContentItem& number, const ImageTransform& transform, bool with_numbers) {
+void add_transform_modifiers(ContentItem& number, const ImageTransform& transform) {
   if (transform.original()) return;
   const Relation modifier = Relation::has_concept_modifier;
   number.add(modifier, codes::image_filter, transform.filter);
   if (!transform.sub_band.empty()) number.add(modifier, codes::sub_band, transform.sub_band);
   if (!transform.map.empty()) number.add(modifier, codes::lbp_map, transform.map);
-  if (!with_numbers) return;
   if (transform.log_sigma_mm) number.add(Relation::inferred_from, codes::log_sigma, NumberValue{*transform.log_sigma_mm, millimetres()});
   if (transform.wavelet_level > 1) number.add(Relation::inferred_from, codes::wavelet_level, NumberValue{static_cast<double>(transform.wavelet_level), {}});
 }
@@ -197,7 +198,7 @@ void add_feature_group(ContentItem& measurements, const ReportPlan& plan, const 
   for (const FeatureValue* value : values) {
     if (!value->computed()) continue;
     ContentItem& number = group.contains(feature_code(value->id).concept_name, NumberValue{value->number(), feature_unit(value->id, raw)});
-    add_transform_modifiers(number, transform, true);
+    add_transform_modifiers(number, transform);
   }
 }
 
@@ -249,7 +250,7 @@ void add_prediction_group(ContentItem& measurements, const ReportPlan& plan, con
     const ModelInput parsed = model_input(input.feature);
     ContentItem& number = value.add(Relation::inferred_from, input_code(input.feature, input.label), NumberValue{input.value, unit_of(input.unit)});
     if (!parsed.role.empty()) number.add(Relation::has_concept_modifier, codes::sequence_role, role_code(parsed.role));
-    if (parsed.feature) add_transform_modifiers(number, image_transform(parsed.feature->image), false);
+    if (parsed.feature) add_transform_modifiers(number, image_transform(parsed.feature->image));
   }
   add_algorithm(value, prediction.title.empty() ? prediction.package : prediction.title, prediction.version, {model_parameters(prediction)});
   if (prediction.interval_low) group.contains(codes::interval_low, NumberValue{*prediction.interval_low, unit});
@@ -258,8 +259,8 @@ void add_prediction_group(ContentItem& measurements, const ReportPlan& plan, con
   const std::map<std::string, CodedConcept> risks{{"high", codes::high_risk}, {"moderate", codes::moderate_risk}, {"low", codes::low_risk}};
   if (const auto risk = risks.find(prediction.risk); risk != risks.end()) group.contains(codes::risk_group, risk->second);
   if (!prediction.group.empty()) group.contains(codes::predicted_group, TextValue{prediction.group});
-  group.contains(codes::applicability, TextValue{texts.applicability(prediction.applicability)});
   if (!prediction.performance.empty()) group.contains(codes::model_performance, TextValue{prediction.performance});
+  group.contains(codes::applicability, TextValue{texts.applicability(prediction.applicability)});
   if (!prediction.intended_use.empty()) group.contains(codes::intended_use, TextValue{prediction.intended_use});
 }
 
@@ -284,7 +285,7 @@ void add_explanation_group(ContentItem& measurements, const ReportPlan& plan, co
     ContentItem& number = group.contains(codes::shap, NumberValue{each.contribution, {}});
     number.add(Relation::has_concept_modifier, codes::shap_feature, input_code(each.feature, each.label));
     if (!parsed.role.empty()) number.add(Relation::has_concept_modifier, codes::sequence_role, role_code(parsed.role));
-    if (parsed.feature) add_transform_modifiers(number, image_transform(parsed.feature->image), false);
+    if (parsed.feature) add_transform_modifiers(number, image_transform(parsed.feature->image));
     number.add(Relation::has_concept_modifier, codes::equivalent_meaning, TextValue{"SHAP contribution of " + (each.label.empty() ? each.feature : each.label)});
     written += each.contribution;
   }
@@ -339,7 +340,7 @@ ContentItem radiomics_report(const ReportPlan& plan, const ReportedSeries& serie
                                      texts.use_comment(plan.research ? "research" : "clinical"), replaced);
   add_limitations(summary, plan, series.measured->role);
   ContentItem& measurements = root.contains(codes::imaging_measurements, ContainerValue{});
-  add_algorithm(measurements, "Choana radiomics", software_version(plan), parameters);
+  add_algorithm(measurements, "Choana radiomics", software_version(plan), parameters, manufacturer);
   for (const std::size_t n : segmentation.regions)
     for (const Measurement* measurement : series.regions[n].measurements)
       for (const auto& [image, values] : by_image_type(measurement->features))
@@ -381,7 +382,7 @@ ContentItem key_slice_report(const ReportPlan& plan) {
 
   std::set<std::string> shown;
   std::vector<std::string> lines;
-  std::vector<const ReportedSeries*> used;
+  std::vector<std::pair<const ReportedSeries*, std::set<int>>> used;
   ContentItem measurements{Relation::contains, codes::imaging_measurements, ContainerValue{}, {}};
   bool headline_written = false;
   for (const ReportedSeries* series : preferred) {
@@ -413,7 +414,8 @@ ContentItem key_slice_report(const ReportPlan& plan) {
       }
       shown.insert(region.tracking_uid);
       lines.push_back(texts.key_slice_line(region.tracking_id, series->label, k + 1, region.roi->volume_ml(), diameter));
-      if (std::find(used.begin(), used.end(), series) == used.end()) used.push_back(series);
+      if (used.empty() || used.back().first != series) used.emplace_back(series, std::set<int>{});
+      used.back().second.insert(k);
     }
   }
 
@@ -421,13 +423,10 @@ ContentItem key_slice_report(const ReportPlan& plan) {
   std::string narrative = texts.key_slice_narrative(lines);
   for (const Prediction& prediction : plan.findings->predictions) narrative += "\n" + texts.headline(prediction) + (texts.chinese() ? "。" : ".");
   add_summary(root, plan, narrative, texts.use_comment(leading_status(plan)), {});
-  add_algorithm(measurements, "Choana radiomics", software_version(plan), {});
-  // TID 4019 stands before the groups.
-  std::stable_partition(measurements.children.begin(), measurements.children.end(), [](const ContentItem& item) { return item.relation == Relation::has_concept_modifier; });
   root.children.push_back(std::move(measurements));
   if (!used.empty()) {
     ContentItem& library = root.contains(codes::image_library, ContainerValue{});
-    for (const ReportedSeries* series : used) add_image_library_group(library, plan, *series);
+    for (const auto& [series, slices] : used) add_image_library_group(library, plan, *series, slices);
   }
   return root;
 }

@@ -66,6 +66,11 @@ TEST(FeatureCodes, NormalisationIsReadFromSettingsAndSteps) {
   EXPECT_FALSE(measured_raw_intensities(measurement, {step}));
   step.role = "T2";
   EXPECT_TRUE(measured_raw_intensities(measurement, {step}));
+  step.role = "T1";
+  measurement.parameters = R"({"preparation":[{"step":"n4","parameters":{}}],"profile":{"setting":{"normalize":false}}})";
+  EXPECT_TRUE(measured_raw_intensities(measurement, {step}));
+  measurement.parameters = R"({"preparation":[{"step":"normalise","parameters":{"mean":0}}],"profile":{}})";
+  EXPECT_FALSE(measured_raw_intensities(measurement, {}));
   measurement.parameters = R"({"setting":{"normalize":true}})";
   EXPECT_FALSE(measured_raw_intensities(measurement, {}));
 }

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -93,6 +93,16 @@ TEST(ReportWriter, WritesEveryKindOfObjectInSendingOrder) {
     if (object.kind == "SC") continue;
     EXPECT_TRUE(series.insert(object.series_instance_uid).second) << "one instance a series";
   }
+}
+
+// For tests/interop and for looking at: CHOANA_RESULTS_OUT=folder writes one example there.
+TEST(ReportWriter, LeavesAnExampleWhereAsked) {
+  const char* folder = std::getenv("CHOANA_RESULTS_OUT");
+  if (folder == nullptr) GTEST_SKIP() << "set CHOANA_RESULTS_OUT to a folder";
+  auto study = make_synthetic_study({.names = NameBytes::gb18030_declared});
+  if (const char* language = std::getenv("CHOANA_RESULTS_LANGUAGE")) study.settings.language = language;
+  write(study, folder);
+  fs::copy_file(study.findings.measured[0].volume.reference().slices[0].file, fs::path(folder) / "source.mr", fs::copy_options::overwrite_existing);
 }
 
 TEST(ReportWriter, DciodvfyFindsNoErrors) {
