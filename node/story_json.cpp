@@ -83,7 +83,8 @@ Json job_json(const JobRecord& job) {
                        {"sop_instance_uid", object.sop_instance_uid},
                        {"series_instance_uid", object.series_instance_uid},
                        {"file", object.file}});
-  return Json{{"revision", job.revision},
+  return Json{{"job_id", job.job_id},
+              {"revision", job.revision},
               {"state", to_string(job.state)},
               {"outcome", job.outcome.empty() ? Json(nullptr) : Json(job.outcome)},
               {"reason", reason_json(job.reason_code, job.reason_text)},
@@ -110,12 +111,12 @@ std::string study_story_json(const StudyStory& story) {
   Json series = Json::array();
   for (const SeriesRecord& each : story.series)
     series.push_back({{"series_instance_uid", each.series_instance_uid}, {"modality", each.modality}, {"sop_class_uid", each.sop_class_uid}, {"instances", each.instances}});
-  json["series_received"] = series;
+  json["received_series"] = series;
   json["deliveries"] = deliveries_json(story.deliveries);
   json["attempts"] = attempts_json(story.study.attempts);
-  Json runs = Json::array();
-  for (const JobRecord& job : story.jobs) runs.push_back(job_json(job));
-  json["runs"] = runs;
+  Json jobs = Json::array();
+  for (const JobRecord& job : story.jobs) jobs.push_back(job_json(job));
+  json["jobs"] = jobs;
   Json events = Json::array();
   for (const StudyEvent& event : story.events) events.push_back({{"at", iso8601(event.at_ms)}, {"kind", event.kind}, {"text", event.text}});
   json["events"] = events;
