@@ -39,6 +39,7 @@ struct TreeNode {
 struct DecisionTree {
   int group = 0;
   std::vector<TreeNode> nodes;
+  int depth = -1;  // splits on the longest way; -1: not measured
 };
 
 /// Trees whose leaf values add up: margin[group] = base[group] + scale * sum of the leaves reached.
@@ -49,6 +50,7 @@ struct TreeEnsemble {
   std::vector<double> base;  // one a group
   Link link = Link::identity;
   bool has_cover = false;    // without it there is no path-dependent explanation
+  std::vector<double> expected;  // margins expected over the training rows (`expected_margins`); empty: not measured
   std::vector<DecisionTree> trees;
 };
 

@@ -9,6 +9,7 @@
 
 #include "core/near_match.h"
 #include "processing/prediction/readers/json_internal.h"
+#include "processing/prediction/shapley/tree_shapley.h"
 
 namespace choana::processing {
 namespace {
@@ -211,31 +212,41 @@ LinearModel read_linear(Fields& fields, std::size_t count) {
 
 // Every node is reached from at most one other, and walking from the nodes without a parent reaches all of them: so
 // there is no cycle, and the root's part is a tree. Nodes apart from the root (left over by pruning) do no harm.
-void check_shape(Fields& fields, const std::vector<TreeNode>& nodes) {
+// Returns the number of splits on the longest way from the root.
+int check_shape(Fields& fields, const std::vector<TreeNode>& nodes) {
   std::vector<char> has_parent(nodes.size(), 0);
   for (const TreeNode& node : nodes) {
     if (node.is_leaf()) continue;
     for (const int child : {node.left, node.right}) {
       char& seen = has_parent[static_cast<std::size_t>(child)];
-      if (seen != 0) return fields.complain("has a node that two others lead to (node " + std::to_string(child) + ")");
+      if (seen != 0) {
+        fields.complain("has a node that two others lead to (node " + std::to_string(child) + ")");
+        return 0;
+      }
       seen = 1;
     }
   }
-  if (has_parent[0] != 0) return fields.complain("has a cycle: a node leads back to the root");
-  std::vector<int> open;
-  for (std::size_t n = 0; n < nodes.size(); ++n)
-    if (has_parent[n] == 0) open.push_back(static_cast<int>(n));
+  if (has_parent[0] != 0) {
+    fields.complain("has a cycle: a node leads back to the root");
+    return 0;
+  }
+  std::vector<std::pair<int, int>> open;  // node, its depth
+  for (std::size_t n = nodes.size(); n-- > 0;)
+    if (has_parent[n] == 0) open.emplace_back(static_cast<int>(n), 0);
   std::size_t reached = 0;
+  int deepest = 0;
   while (!open.empty()) {
-    const TreeNode& node = nodes[static_cast<std::size_t>(open.back())];
+    const auto [index, depth] = open.back();
     open.pop_back();
     ++reached;
-    if (!node.is_leaf()) {
-      open.push_back(node.left);
-      open.push_back(node.right);
-    }
+    deepest = std::max(deepest, depth);
+    const TreeNode& node = nodes[static_cast<std::size_t>(index)];
+    if (node.is_leaf()) continue;
+    open.emplace_back(node.left, depth + 1);
+    open.emplace_back(node.right, depth + 1);
   }
   if (reached != nodes.size()) fields.complain("has a cycle");
+  return deepest;
 }
 
 DecisionTree read_tree(const json& object, const std::string& where, std::size_t features, std::size_t groups, bool& has_cover,
@@ -286,7 +297,7 @@ DecisionTree read_tree(const json& object, const std::string& where, std::size_t
       fields.complain("has a child out of range" + at);
     }
   }
-  if (!problem) check_shape(fields, tree.nodes);
+  if (!problem) tree.depth = check_shape(fields, tree.nodes);
   return tree;
 }
 
@@ -340,7 +351,9 @@ Result<Learner> read_ir(std::string_view text, const std::string& name) {
   if (kind == "linear") {
     learner.model = read_linear(fields, learner.features.size());
   } else if (kind == "tree_ensemble") {
-    learner.model = read_trees(fields, learner.features.size(), name, problem);
+    TreeEnsemble ensemble = read_trees(fields, learner.features.size(), name, problem);
+    if (!problem && ensemble.has_cover) ensemble.expected = expected_margins(ensemble);
+    learner.model = std::move(ensemble);
   } else {
     fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear and tree_ensemble");
   }
