@@ -43,14 +43,18 @@ struct Evidence {
   std::string reason;  // empty: there is nothing either way
 };
 
-Evidence contrast_evidence(const AcquisitionFacts& facts, const SeriesRules& rules) {
+/// The text that description patterns are tried on, and how reasons call it.
+struct Wording {
+  const std::string& text;
+  const char* name;
+};
+
+Evidence contrast_evidence(const AcquisitionFacts& facts, const Wording& wording, const SeriesRules& rules) {
   const bool agent = !facts.contrast_agent.empty() && !holds_value(rules.no_agent_words, facts.contrast_agent);
-  for (const auto& [text, where] : {std::pair{&facts.series_description, "series description"}, std::pair{&facts.protocol_name, "protocol name"}}) {
-    if (const auto* plain = first_match(rules.plain_descriptions, *text))
-      return {false, std::string("the ") + where + " says before contrast (\"" + plain->text() + "\")" + (agent ? ", which outweighs the named agent" : "")};
-    if (agent) continue;
-    if (const auto* with = first_match(rules.contrast_descriptions, *text)) return {true, std::string("the ") + where + " says contrast (\"" + with->text() + "\")"};
-  }
+  if (const auto* plain = first_match(rules.plain_descriptions, wording.text))
+    return {false, std::string("the ") + wording.name + " says before contrast (\"" + plain->text() + "\")" + (agent ? ", which outweighs the named agent" : "")};
+  if (!agent)
+    if (const auto* with = first_match(rules.contrast_descriptions, wording.text)) return {true, std::string("the ") + wording.name + " says contrast (\"" + with->text() + "\")"};
   if (agent) return {true, "a contrast agent is named"};
   if (!facts.contrast_agent.empty()) return {false, "the contrast agent is given as \"" + facts.contrast_agent + "\""};
   return {false, {}};
@@ -60,17 +64,15 @@ bool is_short_inversion(const AcquisitionFacts& facts) {
   return facts.inversion_time_ms && *facts.inversion_time_ms >= 80 && *facts.inversion_time_ms <= 300 && facts.repetition_time_ms && *facts.repetition_time_ms >= 1500;
 }
 
-Evidence fat_evidence(const AcquisitionFacts& facts, const SeriesRules& rules) {
+Evidence fat_evidence(const AcquisitionFacts& facts, const Wording& wording, const SeriesRules& rules) {
   for (const char* option : {"FS", "FATSAT", "FAT_SAT", "SPAIR", "SPIR"})
     if (holds_value(facts.scan_options, option)) return {true, std::string("the scan options hold ") + option};
   for (const char* type : {"WATER", "W"})
     if (holds_value(facts.image_type, type)) return {true, std::string("the image type holds ") + type};
   if (is_short_inversion(facts)) return {true, "the inversion time of " + number_text(*facts.inversion_time_ms) + " ms nulls fat"};
-  for (const auto& [text, where] : {std::pair{&facts.series_description, "series description"}, std::pair{&facts.protocol_name, "protocol name"}}) {
-    if (const auto* without = first_match(rules.not_fat_suppressed_descriptions, *text))
-      return {false, std::string("the ") + where + " says not fat-suppressed (\"" + without->text() + "\")"};
-    if (const auto* with = first_match(rules.fat_suppressed_descriptions, *text)) return {true, std::string("the ") + where + " says fat-suppressed (\"" + with->text() + "\")"};
-  }
+  if (const auto* without = first_match(rules.not_fat_suppressed_descriptions, wording.text))
+    return {false, std::string("the ") + wording.name + " says not fat-suppressed (\"" + without->text() + "\")"};
+  if (const auto* with = first_match(rules.fat_suppressed_descriptions, wording.text)) return {true, std::string("the ") + wording.name + " says fat-suppressed (\"" + with->text() + "\")"};
   return {false, {}};
 }
 
@@ -85,6 +87,7 @@ Evidence diffusion_evidence(const AcquisitionFacts& facts, const std::vector<dou
 
 struct Circumstances {
   const AcquisitionFacts& facts;
+  Wording wording;
   Evidence contrast;
   Evidence fat_suppressed;
   Evidence diffusion;
@@ -154,20 +157,13 @@ class RuleCheck {
     return true;
   }
   bool description() {
-    const std::string& description = at_.facts.series_description;
-    const std::string& protocol = at_.facts.protocol_name;
+    const std::string& text = at_.wording.text;
     if (!rule_.description_any.empty()) {
-      const char* where = "series description";
-      const DescriptionPattern* found = first_match(rule_.description_any, description);
-      if (found == nullptr) {
-        where = "protocol name";
-        found = first_match(rule_.description_any, protocol);
-      }
-      if (found == nullptr) return refuse(description.empty() && protocol.empty() ? "there is no description" : "the description fits no pattern");
-      reasons_.push_back(std::string("the ") + where + " fits \"" + found->text() + "\"");
+      const DescriptionPattern* found = first_match(rule_.description_any, text);
+      if (found == nullptr) return refuse(text.empty() ? "there is no description" : std::string("the ") + at_.wording.name + " fits no pattern");
+      reasons_.push_back(std::string("the ") + at_.wording.name + " fits \"" + found->text() + "\"");
     }
-    if (const auto* against = first_match(rule_.description_none, description.empty() ? protocol : description))
-      return refuse("the description fits \"" + against->text() + "\"");
+    if (const auto* against = first_match(rule_.description_none, text)) return refuse(std::string("the ") + at_.wording.name + " fits \"" + against->text() + "\"");
     return true;
   }
 
@@ -187,19 +183,10 @@ std::string role_of_weighting(const std::string& weighting, const Circumstances&
   return {};
 }
 
-}  // namespace
-
-RoleDecision classify_series(const AcquisitionFacts& facts, const VolumeSummary& summary, const SeriesRules& rules) {
+/// Try the rules with one text. `decided`: some rule held, if only to set the series aside.
+RoleDecision try_rules(const Circumstances& at, const std::vector<double>& b_values, const VolumeSummary& summary, const SeriesRules& rules, bool& decided) {
   RoleDecision decision;
-  if (!facts.modality.empty() && facts.modality != "MR") {
-    decision.rejected.push_back("The modality is " + facts.modality + ", not MR.");
-    return decision;
-  }
-  std::vector<double> b_values = summary.b_values_s_per_mm2;
-  if (b_values.empty() && facts.b_value_s_per_mm2) b_values.push_back(*facts.b_value_s_per_mm2);
-  std::sort(b_values.begin(), b_values.end());
-  const Circumstances at{facts, contrast_evidence(facts, rules), fat_evidence(facts, rules), diffusion_evidence(facts, b_values)};
-
+  decided = true;
   for (std::size_t n = 0; n < rules.rules.size(); ++n) {
     const SeriesRule& rule = rules.rules[n];
     RuleCheck check(rule, at);
@@ -232,6 +219,32 @@ RoleDecision classify_series(const AcquisitionFacts& facts, const VolumeSummary&
                                  number_text(std::round(summary.field_of_view_mm)) + " mm.");
     return decision;
   }
+  decided = false;
+  return decision;
+}
+
+}  // namespace
+
+RoleDecision classify_series(const AcquisitionFacts& facts, const VolumeSummary& summary, const SeriesRules& rules) {
+  RoleDecision decision;
+  if (!facts.modality.empty() && facts.modality != "MR") {
+    decision.rejected.push_back("The modality is " + facts.modality + ", not MR.");
+    return decision;
+  }
+  std::vector<double> b_values = summary.b_values_s_per_mm2;
+  if (b_values.empty() && facts.b_value_s_per_mm2) b_values.push_back(*facts.b_value_s_per_mm2);
+  std::sort(b_values.begin(), b_values.end());
+  const auto with = [&](const Wording& wording, bool& decided) {
+    const Circumstances at{facts, wording, contrast_evidence(facts, wording, rules), fat_evidence(facts, wording, rules), diffusion_evidence(facts, b_values)};
+    return try_rules(at, b_values, summary, rules, decided);
+  };
+  // Some vendors give the protocol of the whole examination in every series ("NECK T1+C"), so it only speaks where the
+  // description says nothing.
+  bool decided = false;
+  decision = with({facts.series_description, "series description"}, decided);
+  if (decided || facts.protocol_name.empty()) return decision;
+  RoleDecision by_protocol = with({facts.protocol_name, "protocol name"}, decided);
+  if (decided || facts.series_description.empty()) return by_protocol;
   return decision;
 }
 

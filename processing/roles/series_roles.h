@@ -56,7 +56,8 @@ struct SeriesRule {
   std::optional<NumberRange> repetition_time_ms_if_known;  // unknown, or within
   std::optional<NumberRange> echo_time_ms_if_known;
   std::optional<NumberRange> inversion_time_ms_if_known;
-  DescriptionPatterns description_any;           // one of these is found in the series description, else the protocol name
+  DescriptionPatterns description_any;           // one of these is found in the series description; where no rule
+                                                 // holds with it, in the protocol name
   DescriptionPatterns description_none;
 };
 

@@ -14,7 +14,7 @@ namespace choana::test {
 inline std::vector<AcquiredSlice> read_series(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().extension() != ".md") files.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().extension() != ".md" && entry.path().extension() != ".txt") files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   std::vector<AcquiredSlice> slices;
   for (const auto& file : files) {

@@ -75,6 +75,18 @@ TEST(SeriesRoles, PutPhysicsBeforeDescriptions) {
   EXPECT_EQ(decision.role, "T2") << text_of(decision);
 }
 
+TEST(SeriesRoles, AskTheProtocolNameOnlyWhereTheDescriptionSaysNothing) {
+  AcquisitionFacts facts = described("SERIES 5");
+  facts.protocol_name = "t1_tse_tra_Gd";
+  EXPECT_EQ(role_of(facts), "T1C");
+  facts.series_description = "Ax T1";
+  facts.protocol_name = "NECK WITH CONTRAST";  // GE: of the whole examination
+  EXPECT_EQ(role_of(facts), "T1");
+  facts.series_description = "Apparent Diffusion Coefficient";
+  facts.protocol_name = "PRO DCE W_T1 MAPPING AN/";  // shared/data/mr-adc-qinprostate-ge
+  EXPECT_EQ(role_of(facts), "ADC");
+}
+
 TEST(SeriesRoles, ReadPhysicsWithoutAnyDescription) {
   EXPECT_EQ(role_of(measured({"SE"}, 550, 12)), "T1");
   EXPECT_EQ(role_of(measured({"SE"}, 4500, 100)), "T2");
