@@ -55,7 +55,7 @@ struct Conversion {
             complain(ErrorCode::invalid_package, name + " has the key '" + key.substr(0, 64) + "' twice in one place.");
             return result;
           }
-          result.fields.emplace_back(key, convert(field.second, depth + 1, name));
+          result.fields.push_back({key, convert(field.second, depth + 1, name)});
         }
         break;
       }

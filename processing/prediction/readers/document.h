@@ -3,12 +3,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/result.h"
 
 namespace choana::processing {
+
+struct DocumentField;
 
 /// A YAML document as a plain tree: what the manifest reader walks, without the YAML library.
 struct DocumentNode {
@@ -17,7 +18,12 @@ struct DocumentNode {
   std::string scalar;
   bool quoted = false;  // a quoted scalar is text, whatever it looks like
   std::vector<DocumentNode> items;
-  std::vector<std::pair<std::string, DocumentNode>> fields;  // in file order, keys unique
+  std::vector<DocumentField> fields;  // in file order, keys unique
+};
+
+struct DocumentField {
+  std::string key;
+  DocumentNode value;
 };
 
 /// Read one YAML document of at most 256 KiB, 12 levels and 20,000 nodes (aliases count as often as they are used).

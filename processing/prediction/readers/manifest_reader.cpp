@@ -213,10 +213,10 @@ void read_inputs(Section& root, PackageManifest& manifest) {
   Section sequences = inputs.section("sequences");
   if (sequences.present())
     for (const auto& field : sequences.node()->fields) {
-      Section one = sequences.section(field.first, true);
+      Section one = sequences.section(field.key, true);
       RequiredSequence sequence;
-      sequence.role = field.first;
-      if (!is_identifier(sequence.role, "-_", 32)) sequences.complain(field.first.substr(0, 40), "is not a role (letters, digits, - and _)");
+      sequence.role = field.key;
+      if (!is_identifier(sequence.role, "-_", 32)) sequences.complain(field.key.substr(0, 40), "is not a role (letters, digits, - and _)");
       sequence.required = one.flag("required", true);
       sequence.accepts = one.words("accepts", false, 32);
       if (sequence.accepts.empty()) sequence.accepts = {sequence.role};
@@ -230,10 +230,10 @@ void read_inputs(Section& root, PackageManifest& manifest) {
   Section rois = inputs.section("rois");
   if (rois.present())
     for (const auto& field : rois.node()->fields) {
-      Section one = rois.section(field.first, true);
+      Section one = rois.section(field.key, true);
       RequiredRoi roi;
-      roi.name = field.first;
-      if (!is_identifier(roi.name, "-_", 64)) rois.complain(field.first.substr(0, 64), "is not a name for a region (letters, digits, - and _)");
+      roi.name = field.key;
+      if (!is_identifier(roi.name, "-_", 64)) rois.complain(field.key.substr(0, 64), "is not a name for a region (letters, digits, - and _)");
       roi.required = one.flag("required", true);
       roi.of_roles = one.words("of", false, 32);
       roi.name_patterns = one.words("names", false, 64);
@@ -253,9 +253,9 @@ void read_inputs(Section& root, PackageManifest& manifest) {
   Section clinical = inputs.section("clinical");
   if (clinical.present())
     for (const auto& field : clinical.node()->fields) {
-      Section one = clinical.section(field.first, true);
+      Section one = clinical.section(field.key, true);
       ClinicalInput input;
-      input.name = field.first;
+      input.name = field.key;
       input.whole_number = one.word("type", {"number", "integer"}, "number") == "integer";
       if (const std::string unit = one.text("unit", false, 32); !unit.empty()) input.unit = unit;
       input.required = one.flag("required", true);
@@ -292,7 +292,7 @@ void read_preprocessing(Section& root, PackageManifest& manifest) {
     one.finish();
     if (!one.present()) continue;
     DocumentNode parameters = *one.node();
-    std::erase_if(parameters.fields, [](const auto& field) { return field.first == "step"; });
+    std::erase_if(parameters.fields, [](const auto& field) { return field.key == "step"; });
     step.parameters_json = to_canonical_json(parameters);
     manifest.preprocessing.push_back(std::move(step));
   }
@@ -385,15 +385,15 @@ void read_rules(Section& root, PackageManifest& manifest) {
   Section explain = root.section("explain");
   if (explain.present())
     for (const auto& field : explain.node()->fields) {
-      Section one = explain.section(field.first, true);
+      Section one = explain.section(field.key, true);
       ExplainSpec spec;
       spec.method = one.word("method", {"tree_path_dependent", "linear", "none"});
       one.word("space", {"margin"}, "margin");
       Section mean = one.section("mean");
       if (mean.present())
-        for (const auto& input : mean.node()->fields) spec.mean[input.first] = mean.number(input.first, true).value_or(0);
+        for (const auto& input : mean.node()->fields) spec.mean[input.key] = mean.number(input.key, true).value_or(0);
       one.finish();
-      manifest.explain[field.first] = std::move(spec);
+      manifest.explain[field.key] = std::move(spec);
     }
   Section missing = root.section("missing");
   for (const std::string kind : {"radiomic", "clinical", "deep", "habitat"}) {
@@ -402,8 +402,8 @@ void read_rules(Section& root, PackageManifest& manifest) {
     if (rule->kind == Kind::map) {
       Section by_feature = missing.section(kind);
       for (const auto& field : rule->fields) {
-        const std::string id = kind == "clinical" && !field.first.starts_with("clinical.") ? "clinical." + field.first : field.first;
-        manifest.missing_by_feature[id] = missing_rule_of(by_feature, field.first);
+        const std::string id = kind == "clinical" && !field.key.starts_with("clinical.") ? "clinical." + field.key : field.key;
+        manifest.missing_by_feature[id] = missing_rule_of(by_feature, field.key);
       }
     } else {
       manifest.missing_by_kind[kind] = missing_rule_of(missing, kind);
@@ -464,7 +464,7 @@ Result<PackageManifest> read_manifest(std::string_view yaml) {
     read_preprocessing(root, manifest);
     Section extraction = root.section("extraction");
     if (extraction.present())
-      for (const auto& field : extraction.node()->fields) manifest.extraction_file[field.first] = extraction.text(field.first);
+      for (const auto& field : extraction.node()->fields) manifest.extraction_file[field.key] = extraction.text(field.key);
     manifest.features_file = root.text("features");
     read_stages(root, manifest);
     read_outputs(root, manifest);
