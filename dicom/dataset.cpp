@@ -3,6 +3,7 @@
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
+#include <iconv.h>
 
 #include <charconv>
 #include <cmath>
@@ -70,6 +71,23 @@ std::optional<std::string> convert(const std::string& raw, const std::string& ch
   }
 }
 
+/// Japanese by escape sequences: DCMTK built on glibc's iconv refuses the very names of these sets, while glibc knows
+/// the whole scheme (RFC 1468 and its extensions).
+std::optional<std::string> convert_japanese(const std::string& raw) {
+  iconv_t converter = ::iconv_open("UTF-8", "ISO-2022-JP-3");
+  if (converter == reinterpret_cast<iconv_t>(-1)) return std::nullopt;
+  std::string input = raw, out(4 * raw.size() + 16, '\0');
+  char* from = input.data();
+  char* to = out.data();
+  std::size_t left = input.size(), room = out.size();
+  const bool converted = ::iconv(converter, &from, &left, &to, &room) != static_cast<std::size_t>(-1) &&
+                         ::iconv(converter, nullptr, nullptr, &to, &room) != static_cast<std::size_t>(-1);
+  ::iconv_close(converter);
+  if (!converted) return std::nullopt;
+  out.resize(out.size() - room);
+  return is_valid_utf8(out) ? std::optional<std::string>(out) : std::nullopt;
+}
+
 void trim(std::string& text) {
   const auto blank = [](char c) { return c == ' ' || c == '\0' || c == '\t' || c == '\r' || c == '\n'; };
   while (!text.empty() && blank(text.back())) text.pop_back();
@@ -118,6 +136,8 @@ std::string to_utf8(const std::string& raw, const std::string& specific_characte
   trim(declared);
   if (!declared.empty() && declared != "ISO_IR 6" && declared != "ISO 2022 IR 6")
     if (auto text = convert(raw, declared)) return *text;
+  if (raw.find('\x1B') != std::string::npos && (declared.find("IR 87") != std::string::npos || declared.find("IR 159") != std::string::npos))
+    if (auto text = convert_japanese(raw)) return *text;
   if (is_valid_utf8(raw)) return raw;
   if (auto text = convert(raw, "GB18030")) return *text;
   return raw;  // tidy() marks the bytes that are not text

@@ -11,7 +11,7 @@ struct RoiSettings {
   /// A contour may leave its plane by this much of a slice distance; more, and it was drawn in another orientation.
   double planarity_slices_max = 0.5;
   /// Contours of one slice whose planes differ by less belong to one drawing plane and are combined (XOR).
-  double plane_tolerance_slices = 0.25;
+  double plane_tolerance_slices = 0.05;
   /// A segmentation grid that is off the image grid by more is noted; by half a voxel or more it is refused.
   double shift_noted_mm = 0.01;
   /// Value from which a fractional segment counts as inside.
