@@ -4,8 +4,11 @@
 #include <dcmtk/dcmdata/dcuid.h>
 #include <dcmtk/ofstd/ofchrenc.h>
 
+#include <iconv.h>
+
+#include <array>
 #include <cerrno>
-#include <cstring>
+#include <optional>
 
 #include "core/version.h"
 #include "dicom/preflight.h"
@@ -84,18 +87,59 @@ std::string raw_text(DcmByteString& element) {
   return {text.c_str(), text.size()};
 }
 
-/// All copied text as bytes: does any need more than ASCII, is it UTF-8?
+/// All copied text as bytes: does any need more than ASCII, is it UTF-8 (without code extensions)?
 struct TextBytes {
   bool ascii = true;
   bool utf8 = true;
 };
+
+/// Japanese in ISO 2022 (PS3.5 H.3), which DCMTK cannot convert where it is built with glibc's iconv: escape sequences
+/// for JIS X 0208 and 0212, half-width katakana of JIS X 0201 as single bytes. Nothing if it is not that.
+std::optional<std::string> japanese_to_utf8(const std::string& text) {
+  const iconv_t converter = iconv_open("UTF-8", "ISO-2022-JP-2");
+  if (converter == reinterpret_cast<iconv_t>(-1)) return std::nullopt;
+  std::string result;
+  bool good = true;
+  for (std::size_t n = 0; n < text.size() && good;) {
+    const auto byte = static_cast<unsigned char>(text[n]);
+    if (byte >= 0xA1 && byte <= 0xDF) {
+      // U+FF61 to U+FF9F in three bytes.
+      const unsigned code = 0xFF61U + (byte - 0xA1U);
+      for (const unsigned part : {0xE0U | (code >> 12), 0x80U | ((code >> 6) & 0x3FU), 0x80U | (code & 0x3FU)}) result += static_cast<char>(part);
+      ++n;
+      continue;
+    }
+    std::size_t end = n;
+    while (end < text.size() && static_cast<unsigned char>(text[end]) < 0x80) ++end;
+    if (end == n) {
+      good = false;
+      break;
+    }
+    // Each run begins and ends in ASCII, as the standard demands of values and name components.
+    iconv(converter, nullptr, nullptr, nullptr, nullptr);
+    std::string run = text.substr(n, end - n);
+    char* input = run.data();
+    std::size_t input_left = run.size();
+    while (input_left > 0 && good) {
+      std::array<char, 512> buffer{};
+      char* output = buffer.data();
+      std::size_t output_left = buffer.size();
+      const bool stopped = iconv(converter, &input, &input_left, &output, &output_left) == static_cast<std::size_t>(-1);
+      if (stopped && errno != E2BIG) good = false;
+      result.append(buffer.data(), buffer.size() - output_left);
+    }
+    n = end;
+  }
+  iconv_close(converter);
+  return good ? std::optional(result) : std::nullopt;
+}
 TextBytes look_at_text(DcmItem& item) {
   TextBytes result;
   for_each_text(item, [&](DcmByteString& element) {
     const std::string text = raw_text(element);
     for (const char c : text)
       if (static_cast<unsigned char>(c) >= 0x80 || c == '\x1B') result.ascii = false;
-    if (!is_utf8(text)) result.utf8 = false;
+    if (!is_utf8(text) || text.find('\x1B') != std::string::npos) result.utf8 = false;
   });
   return result;
 }
@@ -122,10 +166,20 @@ bool convert_to_utf8(DcmDataset& attributes, const std::string& declared, const 
       attributes = copy;
       return true;
     };
-    if (declared.empty()) {
+    const auto is_japanese = [&] {
+      const std::string terms = "\\" + declared + "\\";
+      for (const char* term : {"\\ISO 2022 IR 87\\", "\\ISO 2022 IR 159\\", "\\ISO 2022 IR 13\\", "\\ISO_IR 13\\"})
+        if (terms.find(term) != std::string::npos) return true;
+      return false;
+    };
+    if (declared.empty() || declared == "ISO_IR 192") {
       good = before.utf8 || try_set(fallback);
-    } else if (declared == "ISO_IR 192") {
-      good = before.utf8 || try_set(fallback);
+    } else if (is_japanese()) {
+      for_each_text(attributes, [&](DcmByteString& element) {
+        const auto text = japanese_to_utf8(raw_text(element));
+        if (text) element.putOFStringArray(OFString(text->c_str(), text->size()));
+        good = good && text.has_value();
+      });
     } else {
       good = try_set(declared) || before.utf8 || try_set(fallback);
     }

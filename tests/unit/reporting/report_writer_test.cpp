@@ -19,6 +19,7 @@
 #include "reporting/report_checker.h"
 #include "reporting/seg/segmentation_writer_internal.h"
 #include "tests/support/dicom_checks.h"
+#include "tests/support/shared_data.h"
 #include "tests/unit/reporting/synthetic_study.h"
 
 namespace choana::reporting {
@@ -259,6 +260,32 @@ TEST(ReportWriter, NamesLeaveAsUtf8WhateverCameIn) {
       EXPECT_EQ(text_of(*file.getDataset(), DCM_PatientName), test::chinese_name_utf8()) << object.file;
       EXPECT_EQ(text_of(*file.getDataset(), DCM_SpecificCharacterSet), "ISO_IR 192");
     }
+  }
+}
+
+TEST(ReportWriter, ReadsNamesOfManyCharacterSets) {
+  CHOANA_NEEDS_SHARED("data/charset-pydicom/chrH31.dcm");
+  // Names as pydicom 3.0 decodes these files; a component group left empty at the end is kept as it came.
+  const std::pair<const char*, const char*> names[] = {{"chrArab", "قباني^لنزار"},
+                                                       {"chrFren", "Buc^Jérôme"},
+                                                       {"chrGreek", "Διονυσιος"},
+                                                       {"chrRuss", "Люкceмбypг"},
+                                                       {"chrHbrw", "שרון^דבורה"},
+                                                       {"chrH31", "Yamada^Tarou=山田^太郎=やまだ^たろう"},
+                                                       {"chrH32", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"},
+                                                       {"chrI2", "Hong^Gildong=洪^吉洞=홍^길동"},
+                                                       {"chrJapMulti", "やまだ^たろう"},
+                                                       {"chrX1", "Wang^XiaoDong=王^小東="},
+                                                       {"chrX2", "Wang^XiaoDong=王^小东="}};
+  auto study = make_synthetic_study();
+  study.findings.reason = {ErrorCode::roi_missing, "bind", "No region was sent.", ""};
+  for (const auto& [file, name] : names) {
+    study.findings.inputs = {{(test::shared_dir() / "data/charset-pydicom" / (std::string(file) + ".dcm")).string(), "", "", "", "MR", ""}};
+    const auto written = write_not_analysed(study.findings, study.run, study.settings, study.out());
+    ASSERT_TRUE(written.has_value()) << to_string(written.error());
+    DcmFileFormat result;
+    ASSERT_TRUE(result.loadFile((study.out() / written->front().file).c_str()).good());
+    EXPECT_EQ(text_of(*result.getDataset(), DCM_PatientName), name) << file;
   }
 }
 
