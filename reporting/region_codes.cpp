@@ -80,11 +80,12 @@ CodedConcept body_part_code(std::string_view body_part_examined) {
 }
 
 std::string body_part_term(std::string_view body_part_examined) {
-  const std::string letters = upper_letters(body_part_examined);
+  std::string letters = upper_letters(body_part_examined);
   // NASOPHARYNX is no defined term of Annex L, though it occurs.
-  if (letters == "NASOPHARYNX" || body_part_code(letters).empty()) return "HEADNECK";
-  if (letters == "HEADANDNECK") return "HEADNECK";
-  if (letters == "THORAX") return "CHEST";
+  if (letters == "NASOPHARYNX" || letters == "HEADANDNECK") return "HEADNECK";
+  if (letters == "THORAX" || letters == "LUNG" || letters == "BREAST") return "CHEST";
+  if (letters == "KIDNEY") return "ABDOMEN";
+  if (body_part_code(letters).empty()) letters.clear();
   return letters;
 }
 

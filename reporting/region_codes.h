@@ -24,8 +24,8 @@ struct RegionCodes {
 /// Anatomy of a Body Part Examined term (PS3.16 Annex L); empty for terms we do not know.
 [[nodiscard]] CodedConcept body_part_code(std::string_view body_part_examined);
 
-/// A Body Part Examined that checkers of result objects know: the source's own when it is one of the terms above, or
-/// HEADNECK for the nasopharynx, its parts, and when nothing is stated.
+/// Body Part Examined of a result object: the source's own when we know it as an unpaired part, or the unpaired part it
+/// lies in (a paired one would demand a Laterality of pages that have none). Empty for terms we do not know.
 [[nodiscard]] std::string body_part_term(std::string_view body_part_examined);
 
 }  // namespace choana::reporting

@@ -6,6 +6,7 @@
 #include "core/sha256.h"
 #include "core/unique_identifier.h"
 #include "core/version.h"
+#include "reporting/sr/codes.h"
 
 namespace choana::reporting {
 namespace {
@@ -17,6 +18,10 @@ bool overlap(const RegionOfInterest& a, const RegionOfInterest& b) {
   for (std::size_t n = 0; n < left.size(); ++n)
     if (left[n] != 0 && right[n] != 0) return true;
   return false;
+}
+
+bool is_head_and_neck_site(const CodedConcept& site) {
+  return site == codes::nasopharynx || site == codes::lymph_node_of_head_and_neck || site == codes::retropharyngeal_lymph_node;
 }
 
 std::string settings_key(const ReportSettings& settings) {
@@ -80,6 +85,11 @@ ReportPlan plan_report(const StudyFindings& findings, const RunIdentity& run, co
       if (!region.segment.tracking_id.empty()) region.tracking_id = region.segment.tracking_id;
       series.regions.push_back(std::move(region));
     }
+
+    series.body_part = body_part_term(measured.volume.acquisition().body_part);
+    if (series.body_part.empty() && measured.volume.acquisition().body_part.empty() &&
+        std::any_of(series.regions.begin(), series.regions.end(), [](const ReportedRegion& each) { return is_head_and_neck_site(each.codes.site); }))
+      series.body_part = "HEADNECK";
 
     // Objects sent to us, then as few of our own as keep segments from overlapping (viewers show one label a voxel).
     for (std::size_t n = 0; n < series.regions.size(); ++n) {

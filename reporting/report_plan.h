@@ -43,6 +43,7 @@ struct PlannedSegmentation {
 struct ReportedSeries {
   const MeasuredSeries* measured = nullptr;
   std::string label;                 // "T1C"; "MR 5" where several series share a role
+  std::string body_part;             // Body Part Examined of what is made from it; empty when not known
   std::vector<ReportedRegion> regions;
   std::vector<PlannedSegmentation> segmentations;
 };

@@ -234,7 +234,7 @@ Status write_segmentations(Writer& writer, const ReportPlan& plan) {
 }
 
 Status write_pages(Writer& writer, const ReportPlan& plan, const SettledPages& settled) {
-  const std::string body_part = plan.series.empty() ? "HEADNECK" : body_part_term(plan.series.front().measured->volume.acquisition().body_part);
+  const std::string body_part = plan.series.empty() ? "" : plan.series.front().body_part;
   for (std::size_t n = 0; n < settled.pages.size(); ++n) {
     auto dataset = build_secondary_capture(*settled.pages[n], *plan.run, plan.research, body_part);
     if (!dataset) return fail(dataset.error());

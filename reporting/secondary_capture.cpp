@@ -24,7 +24,8 @@ Result<std::unique_ptr<DcmDataset>> build_secondary_capture(const ChartPage& pag
   const std::pair<DcmTagKey, std::string> values[] = {
       {DCM_ImageType, "DERIVED\\SECONDARY"},
       {DCM_ConversionType, "SYN"},
-      {DCM_BodyPartExamined, body_part_term},
+      // One of the two must be there (PS3.3 C.7.3.1): a part that is not paired, or an unknown side.
+      {body_part_term.empty() ? DCM_Laterality : DCM_BodyPartExamined, body_part_term},
       {DCM_PatientOrientation, ""},
       {DCM_DateOfSecondaryCapture, run.run_date},
       {DCM_TimeOfSecondaryCapture, run.run_time},

@@ -225,7 +225,7 @@ Result<std::unique_ptr<DcmDataset>> build_segmentation_dataset(const ReportPlan&
   for (const OFCondition& done :
        {object->getStudy().setStudyInstanceUID(of(plan.findings->study_instance_uid)), object->getFrameOfReference().setFrameOfReferenceUID(of(frame_of_reference)),
         // The toolkit refuses to write without a number; stamp() sets ours.
-        object->getSeries().setSeriesNumber("9100"), object->getSeries().setBodyPartExamined(of(body_part_term(volume.acquisition().body_part))),
+        object->getSeries().setSeriesNumber("9100"), series.body_part.empty() ? EC_Normal : object->getSeries().setBodyPartExamined(of(series.body_part)),
         dimensions.addDimensionIndex(DCM_ReferencedSegmentNumber, dimension_uid, DCM_SegmentIdentificationSequence, "Segment"),
         dimensions.addDimensionIndex(DCM_ImagePositionPatient, dimension_uid, DCM_PlanePositionSequence, "Plane")})
     if (const auto good = checked(done, step, "segmentation header"); !good) return fail(good.error());
