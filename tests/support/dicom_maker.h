@@ -3,7 +3,6 @@
 // Small DICOM objects made through DCMTK, for tests of the readers. Only tests include this header.
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
-#include <gtest/gtest.h>
 
 #include <array>
 #include <cstdint>
@@ -15,14 +14,19 @@
 
 namespace choana::test {
 
+/// Ends the program when an object cannot be made: no test can say anything then. Free of GoogleTest, for fuzz targets.
+inline void must(bool made) {
+  if (!made) std::abort();
+}
+
 /// A folder that is removed again.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
     std::string pattern = (std::filesystem::temp_directory_path() / "choana-test-XXXXXX").string();
     const char* made = ::mkdtemp(pattern.data());
-    if (made == nullptr) ADD_FAILURE() << "no temporary folder";
-    else path_ = made;
+    must(made != nullptr);
+    path_ = made;
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -76,18 +80,18 @@ struct MrSlice {
     for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<Uint16>(i + static_cast<std::size_t>(instance) * 100);
     put_pixels(pixels);
   }
-  void put(const DcmTagKey& tag, const std::string& value) { EXPECT_TRUE(ds->putAndInsertString(tag, value.c_str()).good()); }
+  void put(const DcmTagKey& tag, const std::string& value) { must(ds->putAndInsertString(tag, value.c_str()).good()); }
   void put(const DcmTagKey& tag, const char* value) { put(tag, std::string(value)); }
-  void put(const DcmTagKey& tag, Uint16 value) { EXPECT_TRUE(ds->putAndInsertUint16(tag, value).good()); }
+  void put(const DcmTagKey& tag, Uint16 value) { must(ds->putAndInsertUint16(tag, value).good()); }
   void put_private(Uint16 group, Uint16 element, DcmEVR vr, const std::string& creator, const std::string& value) {
-    EXPECT_TRUE(ds->putAndInsertString(DcmTag(group, static_cast<Uint16>(element >> 8), EVR_LO), creator.c_str()).good());
-    EXPECT_TRUE(ds->putAndInsertString(DcmTag(group, element, vr), value.c_str()).good());
+    must(ds->putAndInsertString(DcmTag(group, static_cast<Uint16>(element >> 8), EVR_LO), creator.c_str()).good());
+    must(ds->putAndInsertString(DcmTag(group, element, vr), value.c_str()).good());
   }
   void put_pixels(const std::vector<Uint16>& pixels) {
-    EXPECT_TRUE(ds->putAndInsertUint16Array(DCM_PixelData, pixels.data(), static_cast<unsigned long>(pixels.size())).good());
+    must(ds->putAndInsertUint16Array(DCM_PixelData, pixels.data(), static_cast<unsigned long>(pixels.size())).good());
   }
   std::filesystem::path save(const std::filesystem::path& file, E_TransferSyntax syntax = EXS_LittleEndianExplicit) {
-    EXPECT_TRUE(format.saveFile(OFFilename(file.c_str()), syntax).good());
+    must(format.saveFile(OFFilename(file.c_str()), syntax).good());
     return file;
   }
 };
@@ -134,7 +138,7 @@ struct StructureSetFile {
     contour->putAndInsertString(DCM_ContourData, data.c_str());
   }
   std::filesystem::path save(const std::filesystem::path& file, E_TransferSyntax syntax = EXS_LittleEndianExplicit) {
-    EXPECT_TRUE(format.saveFile(OFFilename(file.c_str()), syntax).good());
+    must(format.saveFile(OFFilename(file.c_str()), syntax).good());
     return file;
   }
 
@@ -211,7 +215,7 @@ struct SegmentationFile {
     ds->putAndInsertUint8Array(DCM_PixelData, bytes.data(), static_cast<unsigned long>(bytes.size()));
   }
   std::filesystem::path save(const std::filesystem::path& file, E_TransferSyntax syntax = EXS_LittleEndianExplicit) {
-    EXPECT_TRUE(format.saveFile(OFFilename(file.c_str()), syntax).good());
+    must(format.saveFile(OFFilename(file.c_str()), syntax).good());
     return file;
   }
 };
