@@ -48,6 +48,12 @@ std::string_view to_string(ErrorCode code) {
   return "internal";
 }
 
+ErrorCode error_code_from(std::string_view name) {
+  for (int n = 0; n <= static_cast<int>(ErrorCode::internal); ++n)
+    if (const auto code = static_cast<ErrorCode>(n); to_string(code) == name) return code;
+  return ErrorCode::internal;
+}
+
 std::string to_string(const Error& error) {
   std::string text{to_string(error.code)};
   text += ": " + error.message;

@@ -61,6 +61,9 @@ enum class ErrorCode {
 /// Stable text name of a code, such as "missing_role".
 [[nodiscard]] std::string_view to_string(ErrorCode code);
 
+/// The code of that text name; `internal` for a name that is none.
+[[nodiscard]] ErrorCode error_code_from(std::string_view name);
+
 /// A failure as a value. `step` names the step it happened in ("read_series", "rasterise", ...), `message` is one
 /// sentence that says what, where and what to do, `context` holds identifiers for the log (never patient data).
 struct Error {

@@ -1,0 +1,58 @@
+#include "node/data_files.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/near_match.h"
+#include "core/sha256.h"
+#include "node/series_rules_reader.h"
+
+namespace choana::embedded {
+extern const std::string_view series_rules_toml;
+}
+
+namespace choana::node {
+
+std::filesystem::path data_dir() {
+  if (const char* dir = std::getenv("CHOANA_DATA_DIR")) return dir;
+  std::error_code failed;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", failed);
+  if (!failed) {
+    const auto installed = program.parent_path().parent_path() / "share" / "choana";
+    if (std::filesystem::is_directory(installed, failed)) return installed;
+  }
+  return CHOANA_SOURCE_CONF_DIR;
+}
+
+std::vector<std::string> shipped_packages() {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (auto entry = std::filesystem::directory_iterator(data_dir() / "models", failed); !failed && entry != std::filesystem::directory_iterator();
+       entry.increment(failed))
+    if (std::filesystem::exists(entry->path() / "manifest.yaml")) names.push_back(entry->path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::filesystem::path> find_package(const std::string& name_or_folder) {
+  std::error_code failed;
+  const std::filesystem::path folder(name_or_folder);
+  if (std::filesystem::exists(folder / "manifest.yaml", failed)) return std::filesystem::absolute(folder);
+  const auto names = shipped_packages();
+  if (std::find(names.begin(), names.end(), name_or_folder) != names.end()) return data_dir() / "models" / name_or_folder;
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return fail(ErrorCode::not_found, "find_package",
+              "'" + name_or_folder + "' is neither a folder with a manifest.yaml nor a package that comes with Choana (" + all + ")." +
+                  did_you_mean(name_or_folder, names));
+}
+
+Result<processing::SeriesRules> default_series_rules() { return read_series_rules(embedded::series_rules_toml, "series-rules.toml"); }
+
+std::string result_settings_digest(const NodeSettings& settings, const std::vector<std::string>& package_digests) {
+  std::string text = settings.settings_sha256;
+  for (const std::string& digest : package_digests) text += "|" + digest;
+  return sha256_hex(text);
+}
+
+}  // namespace choana::node

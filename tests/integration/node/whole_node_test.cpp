@@ -1,0 +1,249 @@
+// The whole node, as processes, against a PACS in this process: what comes in, what goes out, what is told.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "dicom-fixtures/synthetic/npc_study.h"
+#include "tests/integration/node/node_under_test.h"
+
+namespace choana::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string demo_package = std::string(CHOANA_SOURCE_DIR) + "/conf/models/demo-npc-response";
+
+fixtures::NpcStudy write_study(const fs::path& folder, fixtures::NpcStudyOptions options = {}) {
+  options.small = true;
+  auto study = fixtures::write_npc_study(options, folder);
+  if (!study) throw std::runtime_error(to_string(study.error()));
+  return std::move(*study);
+}
+
+nlohmann::json result_of(const StudyStory& story) { return nlohmann::json::parse(story.result_json); }
+
+TEST(WholeNode, ReportsAStudyAndDeliversEveryObjectOnce) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port(), .packages = {demo_package}});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  const auto story = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(story);
+  const auto result = result_of(*story);
+  EXPECT_EQ(result.at("outcome"), "reported") << result.at("reason").dump();
+  EXPECT_EQ(story->study.state, StudyState::delivered);
+  ASSERT_FALSE(result.at("predictions").empty());
+  EXPECT_EQ(result["predictions"][0].at("status"), "demonstration");
+
+  std::multiset<std::string> kinds;
+  const auto received = pacs.received();
+  for (const auto& object : result.at("objects")) {
+    kinds.insert(object.at("kind").get<std::string>());
+    const auto found = received.find(object.at("sop_instance_uid").get<std::string>());
+    ASSERT_NE(found, received.end()) << object.dump();
+    EXPECT_EQ(found->second.size(), 1U);
+  }
+  EXPECT_EQ(received.size(), result.at("objects").size());
+  for (const char* kind : {"SR-R", "SR-X", "SR-K", "SEG-ROI", "SC"}) EXPECT_GE(kinds.count(kind), 1U) << kind;
+
+  // SEG before SR before SC (spec: what is referenced comes first).
+  std::vector<int> order;
+  for (const std::string& sop_class : pacs.sop_classes()) order.push_back(sop_class == "1.2.840.10008.5.1.4.1.1.66.4" ? 0 : sop_class == "1.2.840.10008.5.1.4.1.1.7" ? 2 : 1);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+
+  // Additivity of the explanation as it stands in result.json.
+  const auto& prediction = result["predictions"][0];
+  double sum = prediction.at("base");
+  for (const auto& c : prediction.at("contributions")) sum += c.at("contribution").get<double>();
+  EXPECT_NEAR(sum, prediction.at("explanation").at("output").get<double>(), 1e-9);
+}
+
+TEST(WholeNode, MakesNothingNewOfAStudyThatComesTwice) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port(), .packages = {demo_package}});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  ASSERT_TRUE(node.wait_for(study.study_instance_uid, settled));
+  const auto first = pacs.received();
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  const auto story = node.wait_for(study.study_instance_uid, [&](const StudyStory& s) { return s.study.duplicates >= static_cast<std::int64_t>(files.size()) && settled(s); });
+  ASSERT_TRUE(story);
+  EXPECT_EQ(story->study.revision, 1);
+  EXPECT_EQ(story->jobs.size(), 1U);
+  EXPECT_EQ(pacs.received(), first);
+  EXPECT_EQ(node.stop(), 0);  // drained: nothing was still under way
+  EXPECT_EQ(pacs.received(), first);
+}
+
+TEST(WholeNode, IsNotTriggeredByItsOwnResults) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port(), .packages = {demo_package}});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  ASSERT_TRUE(node.wait_for(study.study_instance_uid, settled));
+  const auto results = files_below(node.state_dir() / "results");
+  ASSERT_GE(results.size(), 5U);
+  EXPECT_EQ(send_files(node.dicom_port(), results).size(), results.size()) << "an automatic route back must not be refused";
+  const auto before = pacs.received();
+  EXPECT_EQ(node.stop(), 0);
+  const auto story = node.story(study.study_instance_uid);
+  ASSERT_TRUE(story);
+  EXPECT_EQ(story->study.revision, 1);
+  EXPECT_EQ(story->jobs.size(), 1U);
+  EXPECT_EQ(pacs.received(), before);
+}
+
+TEST(WholeNode, SupersedesWhenLateDataArrive) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t1", "t2"};
+  const auto study = write_study(folder.path() / "study", options);
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port()});
+  ASSERT_TRUE(node.start()) << node.log();
+  std::vector<fs::path> early, late;
+  for (const auto& series : study.series)
+    for (const auto& file : series.files) (series.sequence == "t1" ? late : early).push_back(file);
+  early.push_back(study.rtstruct_file);
+  ASSERT_EQ(send_files(node.dicom_port(), early).size(), early.size());
+  const auto first = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(first);
+  ASSERT_EQ(send_files(node.dicom_port(), late).size(), late.size());
+  const auto second = node.wait_for(study.study_instance_uid, [](const StudyStory& s) { return s.study.revision == 2 && settled(s); });
+  ASSERT_TRUE(second);
+  std::set<std::string> first_uids, second_uids;
+  for (const auto& object : result_of(*first).at("objects")) first_uids.insert(object.at("sop_instance_uid"));
+  for (const auto& object : result_of(*second).at("objects")) second_uids.insert(object.at("sop_instance_uid"));
+  for (const std::string& uid : second_uids) EXPECT_FALSE(first_uids.contains(uid)) << "other input under an old UID";
+  EXPECT_GT(result_of(*second).at("features").size(), result_of(*first).at("features").size());
+}
+
+TEST(WholeNode, WaitsForAPacsThatIsAway) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  const int port = node::free_port().value();
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = port, .packages = {demo_package}});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  const auto waiting = node.wait_for(study.study_instance_uid, [](const StudyStory& s) { return !s.deliveries.empty() && s.deliveries.front().attempts >= 1; });
+  ASSERT_TRUE(waiting);
+  EXPECT_EQ(waiting->study.state, StudyState::sending);
+  EXPECT_FALSE(waiting->deliveries.front().last_error.empty());
+  LoopbackPacs pacs(folder.path() / "pacs", port);
+  const auto story = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(story);
+  EXPECT_EQ(pacs.received().size(), story->deliveries.size());
+}
+
+TEST(WholeNode, RefusesStrangers) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  NodeUnderTest node(folder.path() / "node", {});
+  ASSERT_TRUE(node.start()) << node.log();
+  const std::vector<fs::path> one{study.files.front()};
+  EXPECT_TRUE(send_files(node.dicom_port(), one, "SOMEBODY", "TEST").empty()) << "wrong called AE title";
+  EXPECT_TRUE(send_files(node.dicom_port(), one, "CHOANA", "STRANGER").empty()) << "unknown calling AE title";
+  EXPECT_EQ(send_files(node.dicom_port(), one).size(), 1U);
+  const std::string log = node.log();
+  EXPECT_NE(log.find("refused"), std::string::npos) << log;
+}
+
+// ---- bad input, first round: each ends as a stated verdict, never in silence
+
+struct BadCase {
+  fixtures::BadCase bad;
+  std::set<std::string> reasons;   // acceptable codes
+};
+
+class BadInput : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadInput, EndsAsNotAnalysedWithAReasonAndAReport) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2"};
+  options.node = false;
+  options.bad = GetParam().bad;
+  const auto study = write_study(folder.path() / "study", options);
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port()});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto acknowledged = send_files(node.dicom_port(), files_below(folder.path() / "study"));
+  ASSERT_FALSE(acknowledged.empty());
+  const auto story = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(story);
+  const auto result = result_of(*story);
+  EXPECT_EQ(result.at("outcome"), "not_analysed");
+  EXPECT_TRUE(GetParam().reasons.contains(result.at("reason").at("code").get<std::string>())) << result.at("reason").dump();
+  EXPECT_GT(result.at("reason").at("text").get<std::string>().size(), 20U);
+  EXPECT_EQ(story->study.reason_code, result.at("reason").at("code"));
+  EXPECT_EQ(result.at("objects").size(), 1U) << "the short SR";
+  EXPECT_EQ(pacs.received().size(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(FirstRound, BadInput,
+                         testing::Values(BadCase{fixtures::BadCase::missing_pixel_data, {"missing_pixel_data"}},
+                                         BadCase{fixtures::BadCase::rtstruct_series_missing, {"roi_unresolved_reference"}},
+                                         BadCase{fixtures::BadCase::roi_outside, {"roi_outside_image"}},
+                                         BadCase{fixtures::BadCase::roi_one_voxel, {"roi_too_small"}}),
+                         [](const auto& row) { return std::string(fixtures::to_string(row.param.bad)) == "" ? "none" : [&] {
+                             std::string name(fixtures::to_string(row.param.bad));
+                             for (char& c : name) if (c == '-') c = '_';
+                             return name; }(); });
+
+TEST(BadInputOnTheWire, ATruncatedObjectIsNeverAcknowledgedAndTheRestIsJudged) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2"};
+  options.bad = fixtures::BadCase::truncated;
+  const auto study = write_study(folder.path() / "study", options);
+  NodeUnderTest node(folder.path() / "node", {});
+  ASSERT_TRUE(node.start()) << node.log();
+  std::size_t sent = 0, good = 0;
+  for (const fs::path& file : files_below(folder.path() / "study")) {
+    ++sent;
+    good += send_files(node.dicom_port(), {file}).size();
+  }
+  EXPECT_EQ(good, sent - 1);
+  EXPECT_TRUE(node.wait_for(study.study_instance_uid, settled));
+}
+
+TEST(BadInputOnTheWire, TheSecondObjectOfOneUidIsKeptAsideAndFlagged) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2"};
+  options.bad = fixtures::BadCase::duplicate_uid;
+  const auto study = write_study(folder.path() / "study", options);
+  NodeUnderTest node(folder.path() / "node", {});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  EXPECT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  const auto story = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(story);
+  EXPECT_EQ(story->study.conflicts, 1);
+  EXPECT_EQ(result_of(*story).at("outcome"), "reported");
+  EXPECT_EQ(files_below(node.state_dir() / "spool").size(), files.size()) << "both are on disk";
+  EXPECT_NE(node.log().find("instance_conflict"), std::string::npos);
+}
+
+TEST(Settings, AMisspeltKeyEndsTheStartWithTheNearMatch) {
+  const TemporaryFolder folder;
+  NodeUnderTest node(folder.path() / "node", {.more = "[log]\nlevle = \"info\"\n"});
+  EXPECT_FALSE(node.start());
+  EXPECT_NE(node.log().find("level"), std::string::npos) << node.log();
+}
+
+}  // namespace
+}  // namespace choana::test
