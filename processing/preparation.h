@@ -11,14 +11,11 @@ struct PreparedVolume {
   std::string record_json = "{}";  // what was done: settings in use, iterations, convergence
 };
 
-/// Check a preparation step of a package before any study runs: its name and parameters.
-/// Errors: invalid_package (unknown step or parameter, with the near match).
-Status check_preparation(const std::string& step, const std::string& parameters_json);
-
 /// One step of image preparation as a package's manifest names it, on the whole series:
 /// n4 {shrink, iterations, threshold, fwhm, noise, bins, control_points}, rescale {to: [low, high]}.
-/// ("resample" and "normalise" stand in a manifest for people; the extraction file carries them out.)
+/// normalise {mean, sd}. ("resample" stands in a manifest for people; the extraction file carries it out.) A step with
+/// `roles` leaves series of other roles as they are. role: as the package names it.
 /// Errors: invalid_package, and those of the step.
-Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& step, const std::string& parameters_json, int threads);
+Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& role, const std::string& step, const std::string& parameters_json, int threads);
 
 }  // namespace choana::processing

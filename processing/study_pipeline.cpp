@@ -48,7 +48,8 @@ struct SeriesState {
 struct MeasurementTask {
   std::size_t measured = 0;                 // index into findings.measured
   std::size_t roi = 0;                      // index into its rois
-  std::string role;
+  std::string role;                         // as found: T2-FS
+  std::string package_role;                 // as the package names it: T2
   std::vector<PreparationStep> preparation;
   ExtractionProfile profile;
 };
@@ -351,7 +352,7 @@ class StudyRun {
         }
         const std::size_t m = measured_index(n, *volume);
         const std::size_t r = roi_index(findings_.measured[m], std::move(*roi));
-        tasks_.push_back({m, r, findings_.measured[m].role, {}, default_profile()});
+        tasks_.push_back({m, r, findings_.measured[m].role, {}, {}, default_profile()});
       }
       if (series_[n].decision.role.empty()) series_[n].decision.role = series_[n].role.role;
     }
@@ -405,7 +406,7 @@ class StudyRun {
           if (!parsed) return reject_package(manifest, parsed.error());
           profile = std::move(*parsed);
         }
-        plan.task_of[{role, required.name}] = task_index({m, r, findings_.measured[m].role, manifest.preprocessing, std::move(profile)});
+        plan.task_of[{role, required.name}] = task_index({m, r, findings_.measured[m].role, role, manifest.preprocessing, std::move(profile)});
       }
     }
     plans_.push_back(std::move(plan));
@@ -416,7 +417,7 @@ class StudyRun {
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       const MeasurementTask& other = tasks_[t];
       const auto same_step = [](const PreparationStep& a, const PreparationStep& b) { return a.step == b.step && a.parameters_json == b.parameters_json; };
-      if (other.measured == task.measured && other.roi == task.roi && canonical_json(other.profile) == canonical_json(task.profile) &&
+      if (other.measured == task.measured && other.roi == task.roi && other.package_role == task.package_role && canonical_json(other.profile) == canonical_json(task.profile) &&
           std::equal(other.preparation.begin(), other.preparation.end(), task.preparation.begin(), task.preparation.end(), same_step))
         return t;
     }
@@ -498,7 +499,7 @@ class StudyRun {
     std::string preparation = "[";
     for (const PreparationStep& step : task.preparation) {
       const double started = now_s();
-      auto prepared = prepare(image, step.step, step.parameters_json, settings_.threads);
+      auto prepared = prepare(image, task.package_role, step.step, step.parameters_json, settings_.threads);
       if (!prepared) {
         outcome.error = prepared.error();
         return outcome;
