@@ -1,0 +1,7 @@
+#pragma once
+
+namespace choana::node {
+
+int run_extract(int argc, char** argv);
+
+}  // namespace choana::node
