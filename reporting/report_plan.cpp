@@ -77,8 +77,15 @@ ReportPlan plan_report(const StudyFindings& findings, const RunIdentity& run, co
       region.codes = region_codes(roi.name(), measured.volume.acquisition().body_part, roi.finding());
       region.tracking_id = roi.name().empty() ? "ROI " + std::to_string(roi.origin().number) : roi.name();
       region.tracking_uid = region_tracking_uid(findings.study_instance_uid, roi);
+      // Structure sets may hold two regions of one name: their measurements come in the order of the regions.
+      const auto same_name = [&](const RegionOfInterest& other) { return other.name() == roi.name(); };
+      const auto namesakes = static_cast<std::size_t>(std::count_if(measured.rois.begin(), measured.rois.end(), same_name));
+      const auto position = static_cast<std::size_t>(std::count_if(measured.rois.data(), &roi, same_name));
+      if (namesakes > 1) region.tracking_id += " (" + std::to_string(position + 1) + ")";
+      std::size_t matching = 0;
       for (const Measurement& measurement : findings.measurements)
-        if (measurement.roi == roi.name() && measurement.role == measured.role && measurement.series_instance_uid == measured.volume.reference().series_instance_uid)
+        if (measurement.roi == roi.name() && measurement.role == measured.role && measurement.series_instance_uid == measured.volume.reference().series_instance_uid &&
+            matching++ % namesakes == position)
           region.measurements.push_back(&measurement);
       if (find_existing_segment) region.segment = find_existing_segment(measured, roi);
       if (!region.segment.tracking_uid.empty()) region.tracking_uid = region.segment.tracking_uid;

@@ -305,7 +305,10 @@ Status write_reports(Writer& writer, const ReportPlan& plan, const SettledPages&
   }
 
   if (key_slice) {
-    const ContentItem root = key_slice_report(plan);
+    const ContentItem root = key_slice_report(plan, [](const SliceReference& slice) {
+      const auto facts = dicom::read_instance_facts(slice.file);
+      return facts ? facts->instance_number : 0;
+    });
     if (has_measurement_groups(root))
       if (const auto done = writer.write_sr(root, key_slice_class, all_evidence, predecessors_of(*plan.run, "SR-K", kinds, false), "SR-K", {}, 9190, "key slice", "SR-K"); !done)
         return done;

@@ -19,6 +19,13 @@ std::string signed_readable(double number) { return (number < 0 ? "" : "+") + re
 
 const std::string& name_of(const Contribution& contribution) { return contribution.label.empty() ? contribution.feature : contribution.label; }
 
+/// Chinese sentences follow each other without a blank.
+std::string tidy(std::string text) {
+  const std::string stop = "。";
+  for (std::size_t at = text.find(stop + " "); at != std::string::npos; at = text.find(stop + " ", at)) text.erase(at + stop.size(), 1);
+  return text;
+}
+
 std::string joined(const std::vector<std::string>& parts, const std::string& between) {
   std::string text;
   for (const std::string& part : parts) text += (text.empty() ? "" : between) + part;
@@ -38,6 +45,9 @@ std::string readable(double number) {
 }
 
 std::string readable(double number, const std::string& unit) {
+  if (unit == "a") return readable(number) + " years";
+  if (unit == "mo") return readable(number) + " months";
+  if (unit == "d") return readable(number) + " days";
   if (unit == "%") return printed("%.1f", number) + " %";
   return unit.empty() || unit == "1" ? readable(number) : readable(number) + " " + unit;
 }
@@ -82,11 +92,14 @@ std::string ReportTexts::radiomics_narrative(const std::string& label, const Ser
   }
   text += chinese_ ? " 特征名称与数值遵循 PyRadiomics 定义；全部设置见 Algorithm Parameters" : " Features are named and defined as in PyRadiomics; all settings stand under Algorithm Parameters";
   if (!profile.empty()) text += chinese_ ? "（方案 " + profile + "）" : " (profile " + profile + ")";
-  return text + (chinese_ ? "。" : ".");
+  return tidy(text + (chinese_ ? "。" : "."));
 }
 
 std::string ReportTexts::headline(const Prediction& prediction) const {
-  std::string text = prediction.output + (chinese_ ? "：" : ": ") + readable(prediction.value, prediction.unit);
+  std::string text;
+  if (!prediction.applicability.inside)
+    text = chinese_ ? "注意：超出训练数据范围，勿依赖此结果。" : "CAUTION, outside the range of the training data, do not rely on this result: ";
+  text += prediction.output + (chinese_ ? "：" : ": ") + readable(prediction.value, prediction.unit);
   std::vector<std::string> more;
   if (prediction.interval_low && prediction.interval_high)
     more.push_back((chinese_ ? "95% 置信区间 " : "95% confidence interval ") + readable(*prediction.interval_low, prediction.unit) + (chinese_ ? " 至 " : " to ") +
@@ -113,6 +126,7 @@ std::string ReportTexts::prediction_narrative(const std::vector<Prediction>& pre
     if (!prediction.status.empty()) text += ", " + prediction.status;
     text += chinese_ ? "。" : ". ";
     text += applicability(prediction.applicability);
+    if (!prediction.performance.empty()) text += (chinese_ ? "模型性能：" : " Model performance: ") + prediction.performance + (chinese_ ? "。" : ".");
     const auto order = strongest_contributions(prediction.explanation, 3);
     if (!order.empty()) {
       std::vector<std::string> parts;
@@ -125,17 +139,21 @@ std::string ReportTexts::prediction_narrative(const std::vector<Prediction>& pre
     }
     if (prediction.status != "clinical") text += chinese_ ? " RESEARCH USE ONLY（仅供研究使用）。" : " RESEARCH USE ONLY.";
   }
-  return text;
+  return tidy(text);
 }
 
-std::string ReportTexts::key_slice_line(const std::string& region, const std::string& label, int slice_number, double volume_ml, double diameter_mm) const {
-  std::string text = region + (chinese_ ? "：最大层面为 " + label + " 第 " + std::to_string(slice_number) + " 层，体积 " : ": largest on slice " + std::to_string(slice_number) + " of " + label + ", volume ") +
-                     printed("%.2f", volume_ml) + " cm3";
+std::string ReportTexts::image_number(int instance_number, int frame_number) const {
+  if (frame_number > 0) return (chinese_ ? "第 " : "frame ") + std::to_string(frame_number) + (chinese_ ? " 帧" : "");
+  return (chinese_ ? "第 " : "image ") + std::to_string(instance_number) + (chinese_ ? " 幅" : "");
+}
+
+std::string ReportTexts::key_slice_line(const std::string& region, const std::string& label, const std::string& image, double volume_ml, double diameter_mm) const {
+  std::string text = region + (chinese_ ? "：最大层面为 " + label + " " + image + "，体积 " : ": largest on " + image + " of " + label + ", volume ") + printed("%.2f", volume_ml) + " cm3";
   if (diameter_mm > 0) text += (chinese_ ? "，最大三维直径 " : ", maximum 3D diameter ") + printed("%.1f", diameter_mm) + " mm";
   return text + (chinese_ ? "。" : ".");
 }
 
-std::string ReportTexts::key_slice_narrative(const std::vector<std::string>& lines) const { return joined(lines, " ") + " " + polygon_note(); }
+std::string ReportTexts::key_slice_narrative(const std::vector<std::string>& lines) const { return tidy(joined(lines, " ") + " " + polygon_note()); }
 
 std::string ReportTexts::polygon_note() const {
   return chinese_ ? "轮廓为该层面上最大的外边界；完整掩膜见 SEG 对象。" : "The outline is the largest outer boundary on that slice; the whole mask is in the SEG object.";
@@ -174,7 +192,7 @@ std::string ReportTexts::region_origin(const RegionOfInterest& roi) const {
   if (origin.algorithm_type.empty())
     text += chinese_ ? " 发送方未说明勾画方式，按 SEMIAUTOMATIC 记录。" : " The sender does not say how it was drawn; recorded as SEMIAUTOMATIC.";
   for (const std::string& note : origin.notes) text += " " + note;
-  return text;
+  return tidy(text);
 }
 
 std::string ReportTexts::contribution_table(const Explanation& explanation, const std::vector<std::size_t>& order) const {

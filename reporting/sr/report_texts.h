@@ -37,12 +37,15 @@ class ReportTexts {
                                                 const std::vector<RegionSummary>& regions) const;
   [[nodiscard]] std::string prediction_narrative(const std::vector<Prediction>& predictions) const;
   [[nodiscard]] std::string key_slice_narrative(const std::vector<std::string>& lines) const;
-  [[nodiscard]] std::string key_slice_line(const std::string& region, const std::string& label, int slice_number, double volume_ml, double diameter_mm) const;
+  /// image: "image 37" or "frame 12", as viewers number it.
+  [[nodiscard]] std::string key_slice_line(const std::string& region, const std::string& label, const std::string& image, double volume_ml, double diameter_mm) const;
+  [[nodiscard]] std::string image_number(int instance_number, int frame_number) const;
   [[nodiscard]] std::string not_analysed_narrative(const Error& reason) const;
   [[nodiscard]] std::string next_step() const;
 
   /// How a region came to be: its ledger in sentences.
   [[nodiscard]] std::string region_origin(const RegionOfInterest& roi) const;
+  /// The result in one line; a prediction outside the training range says so before its number.
   [[nodiscard]] std::string headline(const Prediction& prediction) const;
   [[nodiscard]] std::string applicability(const Applicability& applicability) const;
   /// One line a contribution, strongest first: "name = value unit: +0.31".

@@ -371,7 +371,7 @@ ContentItem prediction_report(const ReportPlan& plan, const std::vector<PageRefe
   return root;
 }
 
-ContentItem key_slice_report(const ReportPlan& plan) {
+ContentItem key_slice_report(const ReportPlan& plan, const std::function<int(const SliceReference&)>& instance_number) {
   const ReportTexts texts(plan.settings->language);
   // Each drawn region once, on the series on which it is read: contrast-enhanced T1 before others.
   std::vector<const ReportedSeries*> preferred;
@@ -413,7 +413,8 @@ ContentItem key_slice_report(const ReportPlan& plan) {
         headline_written = true;
       }
       shown.insert(region.tracking_uid);
-      lines.push_back(texts.key_slice_line(region.tracking_id, series->label, k + 1, region.roi->volume_ml(), diameter));
+      const std::string image = texts.image_number(slice.frame_number > 0 ? 0 : instance_number(slice), slice.frame_number);
+      lines.push_back(texts.key_slice_line(region.tracking_id, series->label, image, region.roi->volume_ml(), diameter));
       if (used.empty() || used.back().first != series) used.emplace_back(series, std::set<int>{});
       used.back().second.insert(k);
     }

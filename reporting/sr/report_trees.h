@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,9 @@ inline constexpr std::size_t contributions_max = 10;
 [[nodiscard]] ContentItem prediction_report(const ReportPlan& plan, const std::vector<PageReference>& pages, const std::vector<PredecessorObject>& replaced);
 
 /// SR-K, the slice on which each region is largest, with its outline: TID 1410 groups (spec/sr.md 4.4). A tree without
-/// measurement groups is not worth writing: see has_measurement_groups.
-[[nodiscard]] ContentItem key_slice_report(const ReportPlan& plan);
+/// measurement groups is not worth writing: see has_measurement_groups. instance_number: of a single-frame slice, as
+/// viewers show it.
+[[nodiscard]] ContentItem key_slice_report(const ReportPlan& plan, const std::function<int(const SliceReference&)>& instance_number);
 
 /// The short report of a study that was not analysed: reason as a code and a sentence, one TID 1501 group.
 [[nodiscard]] ContentItem not_analysed_report(const ReportPlan& plan, const std::vector<PredecessorObject>& replaced);

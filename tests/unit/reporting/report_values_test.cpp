@@ -115,6 +115,16 @@ TEST(CanonicalText, TellsTreesApart) {
   EXPECT_NE(canonical_text(b), canonical_text(c));
 }
 
+TEST(ReportTexts, APredictionOutsideTheTrainingRangeSaysSoFirst) {
+  Prediction prediction;
+  prediction.output = "Complete response";
+  prediction.value = 73.4;
+  EXPECT_TRUE(ReportTexts("en").headline(prediction).starts_with("Complete response: 73.4 %"));
+  prediction.applicability.inside = false;
+  EXPECT_TRUE(ReportTexts("en").headline(prediction).starts_with("CAUTION"));
+  EXPECT_TRUE(ReportTexts("zh").headline(prediction).starts_with("注意"));
+}
+
 TEST(Readable, WritesNumbersForPeople) {
   EXPECT_EQ(readable(73.41, "%"), "73.4 %");
   EXPECT_EQ(readable(0.3123, "1"), "0.312");

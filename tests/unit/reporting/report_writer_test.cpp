@@ -491,6 +491,31 @@ TEST(ReportWriter, SpeaksChineseWhenAsked) {
   }
 }
 
+TEST(ReportWriter, KeepsRegionsOfOneNameApart) {
+  auto study = make_synthetic_study();
+  MeasuredSeries& series = study.findings.measured[0];
+  series.rois[1] = RegionOfInterest::make("GTVp", series.rois[1].geometry(), series.rois[1].mask(), series.rois[1].origin()).value();
+  for (Measurement& measurement : study.findings.measurements)
+    if (measurement.role == series.role) measurement.roi = "GTVp";
+  for (const WrittenObject& object : write(study, study.out())) {
+    if (object.kind != "SR-R") continue;
+    std::size_t groups = 0;
+    std::set<std::string> identifiers;
+    for_each_child(*load_report(study.out() / object.file)->format.getDataset(), [&](DcmItem& container, const std::string& container_code) {
+      if (container_code != "126010") return;
+      for_each_child(container, [&](DcmItem& group, const std::string&) {
+        for_each_child(group, [&](DcmItem& item, const std::string& code) {
+          if (code != "112039") return;
+          ++groups;
+          identifiers.insert(text_of(item, DCM_TextValue));
+        });
+      });
+    });
+    EXPECT_EQ(groups, 6U);
+    EXPECT_EQ(identifiers.size(), 6U);
+  }
+}
+
 TEST(ReportWriter, RadiomicsAloneNeedsNoPrediction) {
   auto study = make_synthetic_study({.predictions = false});
   study.pages.clear();
