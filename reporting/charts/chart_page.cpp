@@ -3,6 +3,7 @@
 #include <cairo.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <exception>
@@ -489,25 +490,35 @@ void PageDrawer::legend(Canvas& canvas, double x, double y, double width) const 
 void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
   canvas.fill(box, card, 10);
   const double x = box.x + 20, width = box.width - 40;
-  const auto cell = [&](double cx, double cy, double w, const std::optional<double>& value, int digits) {
-    canvas.text(cx, cy, w, value ? number_text(*value, digits) : t_.not_computed, style(18, value ? bright : muted, false, Align::right));
-  };
   double y = box.y + 12;
-  const double row = 28, name_width = 104, column = (width - name_width) / 3;
+  const double row = 28, gap = 12;
+  // Columns as wide as their heads, names get the rest.
+  const std::array<std::string, 3> heads{t_.volume, t_.diameter, t_.sphericity}, columns{t_.mean, t_.entropy, t_.skewness};
+  std::array<double, 3> widths{}, rights{};
+  double right = box.right() - 20;
+  for (std::size_t c = 3; c-- > 0;) {
+    widths[c] = std::clamp(std::max(canvas.text_width(heads[c], style(18, muted)), canvas.text_width(columns[c], style(18, muted))) + 2, 66.0, 120.0);
+    rights[c] = right;
+    right -= widths[c] + gap;
+  }
+  const double name_width = right - x;
+  const auto head = [&](const std::array<std::string, 3>& texts, double at) {
+    for (std::size_t c = 0; c < 3; ++c) canvas.text(rights[c] - widths[c], at, widths[c], texts[c], style(18, muted, false, Align::right));
+  };
+  const auto cells = [&](const std::array<std::optional<double>, 3>& values, const std::array<int, 3>& digits) {
+    for (std::size_t c = 0; c < 3; ++c)
+      canvas.text(rights[c] - widths[c], y, widths[c], values[c] ? number_text(*values[c], digits[c]) : t_.not_computed, style(18, values[c] ? bright : muted, false, Align::right));
+  };
   // Regions.
   canvas.text(x, y, name_width, t_.regions, style(20, bright, true));
-  const char* units[] = {"ml", "mm", ""};
-  const std::string heads[] = {t_.volume, t_.diameter, t_.sphericity};
-  for (std::size_t c = 0; c < 3; ++c)
-    canvas.text(x + name_width + static_cast<double>(c) * column - 6, y + 2, column + 6, heads[c], style(18, muted, false, Align::right));
+  head(heads, y + 2);
   y += 25;
-  for (std::size_t c = 0; c < 3; ++c)
-    if (units[c][0] != '\0') canvas.text(x + name_width + static_cast<double>(c) * column, y, column, units[c], style(18, muted, false, Align::right));
+  head({"ml", "mm", ""}, y);
   y += 24;
   const std::size_t series_rows = std::max<std::size_t>(1, shown_.size());
   const double series_height = 12 + 30 + row * static_cast<double>(series_rows);
   const auto room = static_cast<std::size_t>(std::max(1.0, std::floor((box.bottom() - 8 - series_height - y) / row)));
-  std::size_t shown_regions = std::min(regions_.size(), room);
+  const std::size_t shown_regions = std::min(regions_.size(), room);
   for (std::size_t n = 0; n < shown_regions; ++n) {
     if (n + 1 == shown_regions && regions_.size() > shown_regions && shown_regions > 1) {
       canvas.text(x, y, width, fill_in(t_.more_regions, "n", std::to_string(regions_.size() - n)), style(18, muted));
@@ -518,31 +529,24 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
     canvas.fill({x, y + 6, 12, 12}, s.colour, 2);
     TextStyle label = style(18, plain);
     label.shorten = Shorten::middle;
-    canvas.text(x + 20, y, name_width - 24, regions_[n], label);
+    canvas.text(x + 20, y, name_width - 20, regions_[n], label);
     const Measurement* m = region_measurement(regions_[n]);
-    cell(x + name_width, y, column, region_volume_ml(regions_[n]), 3);
-    cell(x + name_width + column, y, column, feature(m, "shape", "Maximum3DDiameter"), 3);
-    cell(x + name_width + 2 * column, y, column, feature(m, "shape", "Sphericity"), 3);
+    cells({region_volume_ml(regions_[n]), feature(m, "shape", "Maximum3DDiameter"), feature(m, "shape", "Sphericity")}, {3, 3, 3});
     y += row;
   }
   // Series: the main region on each.
   y += 4;
   canvas.line(x, y, x + width, y, edge, 1);
   y += 8;
-  TextStyle heading = style(20, bright, true);
-  canvas.text(x, y, name_width, t_.series, heading);
-  const std::string columns[] = {t_.mean, t_.entropy, t_.skewness};
-  for (std::size_t c = 0; c < 3; ++c)
-    canvas.text(x + name_width + static_cast<double>(c) * column - 6, y + 2, column + 6, columns[c], style(18, muted, false, Align::right));
+  canvas.text(x, y, name_width, t_.series, style(20, bright, true));
+  head(columns, y + 2);
   y += 30;
   if (shown_.empty()) canvas.text(x, y, width, t_.nothing_measured, style(18, muted));
   for (const auto& shown : shown_) {
     TextStyle label = style(18, plain);
     label.shorten = Shorten::middle;
-    canvas.text(x, y, name_width - 8, shown.series->role, label);
-    cell(x + name_width, y, column, feature(shown.measurement, "firstorder", "Mean"), 4);
-    cell(x + name_width + column, y, column, feature(shown.measurement, "firstorder", "Entropy"), 3);
-    cell(x + name_width + 2 * column, y, column, feature(shown.measurement, "firstorder", "Skewness"), 3);
+    canvas.text(x, y, name_width, shown.series->role, label);
+    cells({feature(shown.measurement, "firstorder", "Mean"), feature(shown.measurement, "firstorder", "Entropy"), feature(shown.measurement, "firstorder", "Skewness")}, {4, 3, 3});
     y += row;
   }
   if (!shown_.empty() && y + 28 <= box.bottom()) {
@@ -612,8 +616,8 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
   pictures(canvas, {right, 166, right_width, middle - 166 - 32});
   legend(canvas, right, middle - 25, right_width);
   const double lower = middle + gap, lower_height = bottom - 68 - lower;
-  explanation(canvas, {margin, lower, 740, lower_height}, prediction);
-  key_features(canvas, {margin + 740 + gap, lower, page_width - 2 * margin - 740 - gap, lower_height});
+  explanation(canvas, {margin, lower, 708, lower_height}, prediction);
+  key_features(canvas, {margin + 708 + gap, lower, page_width - 2 * margin - 708 - gap, lower_height});
   footer(canvas, &prediction, "");
   std::string name = "prediction";
   if (number > 0 || findings_.predictions.size() > 1) name += "-" + std::to_string(number + 1);
