@@ -73,9 +73,24 @@ std::string fixed_text(double value, int decimals) {
 
 std::string signed_text(double value, int decimals) { return (value > 0 ? "+" : "") + fixed_text(value, decimals); }
 
-std::string with_unit(const std::string& number, const std::string& unit) {
-  if (unit.empty() || unit == "1") return number;
-  return number + (unit == "%" ? " %" : " " + unit);
+// UCUM as a person writes it; arbitrary units say nothing beside a number.
+std::string unit_text(const std::string& ucum) {
+  static const std::pair<std::string_view, std::string_view> known[] = {
+      {"1", ""}, {"[arb'U]", ""}, {"{counts}", ""}, {"mm2", "mm²"}, {"mm3", "mm³"}, {"cm3", "cm³"}, {"/mm", "mm⁻¹"}, {"mm-1", "mm⁻¹"}, {"um2/ms", "µm²/ms"}, {"10*-6.mm2/s", "10⁻⁶ mm²/s"}, {"mo", "months"}, {"a", "years"}};
+  for (const auto& [code, text] : known)
+    if (ucum == code) return std::string(text);
+  return ucum;
+}
+
+std::string with_unit(const std::string& number, const std::string& ucum) {
+  const std::string unit = unit_text(ucum);
+  return unit.empty() ? number : number + " " + unit;
+}
+
+// A step of 1, 2 or 5 times a power of ten that divides the range into about four.
+double even_step(double range) {
+  const double raw = range / 4, power = std::pow(10.0, std::floor(std::log10(raw))), share = raw / power;
+  return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
 }
 
 std::string date_text(const std::string& date) {
@@ -225,8 +240,16 @@ void PageDrawer::header(Canvas& canvas, const std::string& title, const std::str
     canvas.text(banner.x, banner.y + 16, banner.width, t_.research_only, strong);
   }
   const double room = banner.x - margin - 24;
-  canvas.text(margin, top - 4, room, title, style(27, bright, true));
-  canvas.text(margin, top + 32, room, subtitle, style(18, muted));
+  TextStyle large = style(27, bright, true);
+  if (canvas.text_width(title, large) > room) large.size = 22;
+  if (canvas.text_width(title, large) <= room) {
+    canvas.text(margin, top - 4 + (27 - large.size) * 0.6, room, title, large);
+    canvas.text(margin, top + 32, room, subtitle, style(18, muted));
+  } else {  // two lines leave no room for what every such page says
+    large.size = 20;
+    large.lines = 2;
+    canvas.text(margin, top + 1, room, title, large);
+  }
 }
 
 void PageDrawer::footer(Canvas& canvas, const Prediction* prediction, const std::string& note) const {
@@ -254,21 +277,25 @@ void PageDrawer::footer(Canvas& canvas, const Prediction* prediction, const std:
 }
 
 void PageDrawer::gauge(Canvas& canvas, const Box& box, const Prediction& p) const {
-  // A percentage is drawn on 0 to 100; any other unit on a range that holds all marks.
-  double low = 0, high = 100;
-  const bool percent = p.unit == "%";
-  if (!percent) {
+  // A percentage is drawn on 0 to 100; any other unit on an even scale that holds all marks, if there is any to compare with.
+  double low = 0, high = 100, step = 25;
+  if (p.unit != "%") {
+    if (!std::isfinite(p.value)) return;
     low = high = p.value;
     for (const auto& mark : {p.threshold, p.interval_low, p.interval_high})
       if (mark && std::isfinite(*mark)) {
         low = std::min(low, *mark);
         high = std::max(high, *mark);
       }
-    const double room = high > low ? 0.2 * (high - low) : std::max(1.0, std::abs(high) * 0.2);
-    low -= room;
-    high += room;
+    if (!(high > low) || !std::isfinite(high - low)) return;
+    const double room = 0.1 * (high - low);
+    step = even_step(high - low + 2 * room);
+    const bool positive = low >= 0;
+    low = std::floor((low - room) / step) * step;
+    high = std::ceil((high + room) / step) * step;
+    if (positive) low = std::max(0.0, low);
   }
-  if (!std::isfinite(low) || !std::isfinite(high) || !(high > low)) return;
+  if (!std::isfinite(low) || !std::isfinite(high) || !(high > low) || !(step > 0) || (high - low) / step > 20) return;
   const auto place = [&](double v) { return box.x + box.width * std::clamp((v - low) / (high - low), 0.0, 1.0); };
   const double y = box.y + 36, height = 18;
   const Box track{box.x, y, box.width, height};
@@ -291,11 +318,13 @@ void PageDrawer::gauge(Canvas& canvas, const Box& box, const Prediction& p) cons
     canvas.text(std::clamp(x - width / 2, box.x, box.right() - width), y - 34, width, text, style(18, amber, false, Align::centre));
   }
   if (std::isfinite(p.value)) canvas.disc(place(p.value), y + height / 2, 11, bright, rgb(0x0B0F13), 3);
-  for (int n = 0; n <= 4; ++n) {
-    const double v = low + (high - low) * n / 4, x = place(v);
+  const int ticks = static_cast<int>(std::lround((high - low) / step));
+  for (int n = 0; n <= ticks; ++n) {
+    const double v = low + step * n, x = place(v);
     canvas.line(x, y + height + 3, x, y + height + 8, muted, 1.5);
-    const std::string text = percent ? std::to_string(25 * n) : number_text(v, 3);
-    const double width = std::min(box.width / 5, canvas.text_width(text, style(18, muted)) + 2);
+    const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 6);
+    const std::string text = fixed_text(std::abs(v) < step * 1e-9 ? 0.0 : v, decimals);
+    const double width = std::min(box.width / (ticks + 1), canvas.text_width(text, style(18, muted)) + 2);
     canvas.text(std::clamp(x - width / 2, box.x, box.right() - width), y + height + 9, width, text, style(18, muted, false, Align::centre));
   }
 }
@@ -313,7 +342,7 @@ void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) c
   const TextStyle big = style(60, bright, true);
   const double value_width = std::min(canvas.text_width(value, big) + 2, width * 0.6);
   canvas.text(x, box.y + 46, value_width, value, big);
-  const std::string unit = p.unit == "1" ? "" : p.unit;
+  const std::string unit = unit_text(p.unit);
   double used = value_width;
   if (!unit.empty()) {
     const double unit_width = std::min(canvas.text_width(unit, style(30, plain)) + 2, width * 0.25);
@@ -326,10 +355,11 @@ void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) c
     double y = box.y + 62;
     if (!p.group.empty()) {
       const Colour tone = p.risk == "high" ? rgb(0xFF9A70) : p.risk == "low" ? good_green : p.risk == "moderate" ? amber : rgb(0xBFE3FF);
-      const TextStyle text = style(20, rgb(0x10151B), true, Align::centre);
-      const double chip = std::min(canvas.text_width(p.group, text) + 30, room);
+      TextStyle text = style(20, rgb(0x10151B), true, Align::centre);
+      if (canvas.text_width(p.group, text) + 28 > room) text.size = 18;
+      const double chip = std::min(canvas.text_width(p.group, text) + 28, room);
       canvas.fill({side, y, chip, 32}, tone, 16);
-      canvas.text(side + 10, y + 4, chip - 20, p.group, text);
+      canvas.text(side + 10, y + (32 - 1.2 * text.size) / 2, chip - 20, p.group, text);
       y += 38;
     }
     if (p.interval_low && p.interval_high)

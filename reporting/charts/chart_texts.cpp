@@ -61,7 +61,7 @@ ChartTexts english() {
   t.slices_title = "Regions slice by slice";
   t.slices_subtitle = "{role}: {n} of {all} slices with a region, from {from} to {to}";
   t.slices_note = "Outlines follow the voxels that were measured.";
-  t.values_note = "Values as measured on each series; all features are in the structured report.";
+  t.values_note = "Histograms: images as received. Features: after preparation; all of them are in the structured report.";
   return t;
 }
 
@@ -122,7 +122,7 @@ ChartTexts chinese() {
   t.slices_title = "逐层感兴趣区";
   t.slices_subtitle = "{role}：含感兴趣区的 {all} 层中的 {n} 层，自 {from} 至 {to}";
   t.slices_note = "轮廓为实际测量的体素边界。";
-  t.values_note = "数值在各序列上测得；全部特征见结构化报告。";
+  t.values_note = "直方图：接收到的原始图像。特征：预处理之后计算；全部特征见结构化报告。";
   return t;
 }
 
