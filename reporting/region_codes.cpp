@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <regex>
+#include <initializer_list>
+#include <vector>
 
 #include "reporting/sr/codes.h"
 
@@ -49,23 +50,38 @@ std::string upper_letters(std::string_view text) {
   return result;
 }
 
-/// Lower case, with every run of other characters than letters and digits as one blank.
-std::string words(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, 256)) {
+/// The words of a name in lower case; "GTV" and what follows it are one: "GTV_p", "GTV P" and "gtvp" read alike. Running
+/// numbers at the end of a word are dropped.
+std::vector<std::string> words(std::string_view name) {
+  std::vector<std::string> result;
+  bool open = false;
+  for (const char c : name.substr(0, 256)) {
     const auto byte = static_cast<unsigned char>(c);
-    if (std::isalnum(byte) != 0) result += static_cast<char>(std::tolower(byte));
-    else if (!result.empty() && result.back() != ' ') result += ' ';
+    if (std::isalnum(byte) == 0) {
+      open = false;
+      continue;
+    }
+    if (!open && (result.empty() || result.back() != "gtv")) result.emplace_back();
+    open = true;
+    result.back() += static_cast<char>(std::tolower(byte));
   }
+  for (std::string& word : result)
+    while (word.size() > 1 && std::isdigit(static_cast<unsigned char>(word.back())) != 0) word.pop_back();
   return result;
 }
 
-bool matches(const std::string& text, const char* pattern) { return std::regex_search(text, std::regex(pattern)); }
+/// Is any word one of `whole`, or does any contain one of `parts`?
+bool any_word(const std::vector<std::string>& all, std::initializer_list<std::string_view> whole, std::initializer_list<std::string_view> parts = {}) {
+  return std::any_of(all.begin(), all.end(), [&](const std::string& word) {
+    return std::find(whole.begin(), whole.end(), word) != whole.end() ||
+           std::any_of(parts.begin(), parts.end(), [&](std::string_view part) { return word.find(part) != std::string::npos; });
+  });
+}
 
 bool is_head_and_neck(std::string_view term) {
   const std::string letters = upper_letters(term);
   return letters.empty() || letters == "NASOPHARYNX" || letters == "HEADNECK" || letters == "HEAD" || letters == "NECK" || letters == "PHARYNX" ||
-         letters == "HEADANDNECK" || letters == "NPC" || letters == "SKULL" || letters == "SKULLBASE" || letters == "ORPHARYNX" || letters == "PHARYNXLARYNX";
+         letters == "HEADANDNECK" || letters == "NPC" || letters == "SKULL" || letters == "SKULLBASE" || letters == "OROPHARYNX" || letters == "PHARYNXLARYNX";
 }
 
 }  // namespace
@@ -90,17 +106,19 @@ std::string body_part_term(std::string_view body_part_examined) {
 }
 
 RegionCodes region_codes(std::string_view name, std::string_view body_part_examined, const CodedConcept& stated_finding) {
-  const std::string text = words(name);
+  const std::vector<std::string> text = words(name);
+  const auto says = [&](std::string_view chinese) { return name.find(chinese) != std::string_view::npos; };
   RegionCodes result;
   result.category = codes::morphologically_abnormal_structure;
 
-  const auto says = [&](std::string_view chinese) { return name.find(chinese) != std::string_view::npos; };
-  const bool says_node = says("淋巴");
-  const bool says_nasopharynx = !says_node && (says("鼻咽") || matches(text, "nasoph|gtv ?p? ?nx|\\bnx\\b|\\bnpc\\b"));
-  const bool retropharyngeal = says("咽后") || matches(text, "gtv ?rpl?n|\\brpl?n\\b|retroph");
-  const bool nodal = retropharyngeal || says_node || (!says_nasopharynx && matches(text, "gtv ?l?n(d|s|l|r)?( |\\d|$)|gtv ?(node|ln)|lymph|\\bnodes?\\b|\\bnodal\\b|\\bln\\d*\\b"));
-  const bool primary = !nodal && (says_nasopharynx || says("原发") || matches(text, "gtv ?(p|t)( |\\d|$)|gtv ?(primary|tumou?r)|primary|gtvpri"));
-  const bool target = says("肿瘤") || says("病灶") || matches(text, "gtv|tumou?r|mass|lesion|cancer|neoplasm");
+  const bool retropharyngeal = says("咽后") || any_word(text, {"gtvrpn", "gtvrpln", "rpn", "rpln"}, {"retroph"});
+  const bool left = any_word(text, {"l", "left", "gtvnl", "gtvndl", "gtvlnl"});
+  const bool right = any_word(text, {"r", "right", "gtvnr", "gtvndr", "gtvlnr"});
+  const bool nodal = retropharyngeal || says("淋巴") ||
+                     any_word(text, {"gtvn", "gtvnd", "gtvns", "gtvnl", "gtvnr", "gtvndl", "gtvndr", "gtvln", "gtvlnl", "gtvlnr", "gtvnode", "gtvnodes", "gtvnodal", "ln", "node", "nodes", "nodal"}, {"lymph"});
+  const bool says_nasopharynx = !nodal && (says("鼻咽") || any_word(text, {"nx", "npc", "gtvnx", "gtvpnx", "gtvnpc"}, {"nasoph"}));
+  const bool primary = !nodal && (says_nasopharynx || says("原发") || any_word(text, {"gtvp", "gtvt", "gtvpri", "gtvtumor", "gtvtumour"}, {"primary"}));
+  const bool target = says("肿瘤") || says("病灶") || any_word(text, {}, {"gtv", "tumor", "tumour", "mass", "lesion", "cancer", "neoplasm"});
 
   if (nodal) {
     result.finding = codes::gtv_nodal;
@@ -108,8 +126,8 @@ RegionCodes region_codes(std::string_view name, std::string_view body_part_exami
     if (retropharyngeal) result.site = codes::retropharyngeal_lymph_node;
     else if (is_head_and_neck(body_part_examined)) result.site = codes::lymph_node_of_head_and_neck;
     if (!result.site.empty()) {
-      if (matches(text, "(^| |nd|n)l( |\\d|$)|left")) result.laterality = codes::left;
-      if (matches(text, "(^| |nd|n)r( |\\d|$)|right")) result.laterality = codes::right;
+      if (left) result.laterality = codes::left;
+      if (right) result.laterality = codes::right;
     }
   } else if (primary) {
     result.finding = codes::gtv_primary;

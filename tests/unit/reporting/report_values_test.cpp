@@ -64,7 +64,7 @@ TEST(ModelInput, ReadsRoleAndFeature) {
 }
 
 TEST(RegionCodes, ReadTheNamesOfRadiotherapy) {
-  for (const char* name : {"GTVp", "GTV_p", "GTVnx", "GTV-T", "GTV primary", "GTVp1", "nasopharynx tumor"}) {
+  for (const char* name : {"GTVp", "GTV_p", "GTVnx", "GTV-T", "GTV primary", "GTVp1", "GTV P_2", "gtv-nx", "nasopharynx tumor"}) {
     EXPECT_EQ(region_codes(name, "").finding, codes::gtv_primary) << name;
     EXPECT_EQ(region_codes(name, "HEADNECK").site, codes::nasopharynx) << name;
   }
