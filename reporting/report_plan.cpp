@@ -54,6 +54,11 @@ std::string ReportPlan::series_description(const std::string& role) const {
   return text;
 }
 
+std::string segmentation_label(const ReportedSeries& series, const PlannedSegmentation& segmentation) {
+  if (series.segmentations.size() < 2 || segmentation.regions.empty()) return series.label;
+  return series.label + " " + series.regions[segmentation.regions.front()].tracking_id;
+}
+
 ReportPlan plan_report(const StudyFindings& findings, const RunIdentity& run, const ReportSettings& settings, const SegmentFinder& find_existing_segment) {
   ReportPlan plan;
   plan.findings = &findings;

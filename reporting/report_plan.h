@@ -63,6 +63,9 @@ struct ReportPlan {
   [[nodiscard]] std::string series_description(const std::string& role) const;
 };
 
+/// Label of one of a series' segmentations: the series', and the first region where there are several.
+[[nodiscard]] std::string segmentation_label(const ReportedSeries& series, const PlannedSegmentation& segmentation);
+
 /// Finds the segment of an object sent to us that is voxel for voxel the region on its own grid; an empty target if
 /// there is none.
 using SegmentFinder = std::function<SegmentTarget(const MeasuredSeries&, const RegionOfInterest&)>;

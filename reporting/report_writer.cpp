@@ -226,7 +226,7 @@ Status write_segmentations(Writer& writer, const ReportPlan& plan) {
       identity.series_instance_uid = segmentation.series_instance_uid;
       identity.modality = "SEG";
       identity.series_number = series_number(9100, index++);
-      identity.series_description = plan.series_description("ROI " + series.label);
+      identity.series_description = plan.series_description("ROI " + segmentation_label(series, segmentation));
       if (const auto done = writer.write(**dataset, identity, "SEG-ROI", "SEG-ROI-" + file_word(series.label)); !done) return done;
     }
   }
@@ -288,7 +288,7 @@ Status write_reports(Writer& writer, const ReportPlan& plan, const SettledPages&
       const ContentItem root = radiomics_report(plan, series, segmentation, settled.references, leading ? named_predecessors(*plan.run) : std::vector<PredecessorObject>{});
       const std::string key = series.measured->volume.reference().series_instance_uid + "|" + series.label + "|" + std::to_string(n);
       if (const auto done = writer.write_sr(root, sop_class, evidence, predecessors_of(*plan.run, "SR-R", kinds, leading), "SR-R", key, series_number(9140, index),
-                                            "radiomics " + series.label, "SR-R-" + file_word(series.label));
+                                            "radiomics " + segmentation_label(series, segmentation), "SR-R-" + file_word(series.label));
           !done)
         return done;
       ++index;
