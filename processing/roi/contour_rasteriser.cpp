@@ -15,6 +15,7 @@ constexpr const char* step = "rasterise";
 struct Point {
   double x = 0;
   double y = 0;
+  friend bool operator==(const Point&, const Point&) = default;
 };
 using Polygon = std::vector<Point>;
 
@@ -120,7 +121,7 @@ Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrig
   note_missing_frame_of_reference(roi.frame_of_reference_uid, geometry, origin);
 
   const auto [columns, rows, slices] = geometry.size();
-  int other_types = 0, unreadable = 0, tilted = 0, beyond_stack = 0, other_planes = 0;
+  int other_types = 0, unreadable = 0, tilted = 0, beyond_stack = 0, other_planes = 0, repeated = 0;
   double area_outside = 0, area_all = 0;  // in pixels; of contours that can be measured
   std::map<int, std::vector<Outline>> outlines_of_slice;
   for (const PlanarContour& contour : roi.contours) {
@@ -172,8 +173,10 @@ Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrig
       if (std::abs(outline.plane - slice) < std::abs(nearest - slice)) nearest = outline.plane;
     std::vector<const Outline*> used;
     for (const Outline& outline : outlines) {
-      if (std::abs(outline.plane - nearest) <= settings.plane_tolerance_slices) used.push_back(&outline);
-      else ++other_planes;
+      if (std::abs(outline.plane - nearest) > settings.plane_tolerance_slices) ++other_planes;
+      // Stored twice, a contour would cancel itself.
+      else if (std::any_of(used.begin(), used.end(), [&](const Outline* other) { return other->polygon == outline.polygon; })) ++repeated;
+      else used.push_back(&outline);
     }
     const bool few = used.size() <= 500;  // nesting is quadratic; more contours than that on one slice are debris
     for (std::size_t i = 0; i < used.size(); ++i) {
@@ -187,13 +190,14 @@ Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrig
     }
   }
 
-  origin.contours_dropped = other_types + unreadable + tilted + beyond_stack + other_planes;
+  origin.contours_dropped = other_types + unreadable + tilted + beyond_stack + other_planes + repeated;
   if (other_types > 0) origin.notes.push_back(counted(other_types, "contour is", "contours are") + " not closed and planar (points, open lines) and not used.");
   if (unreadable > 0) origin.notes.push_back(counted(unreadable, "contour has", "contours have") + " no usable points.");
   if (tilted > 0) origin.notes.push_back(counted(tilted, "contour does", "contours do") + " not lie in a plane of the image and was drawn in another orientation; not used.");
   if (beyond_stack > 0) origin.notes.push_back(counted(beyond_stack, "contour lies", "contours lie") + " more than half a slice beyond the image; not used.");
   if (other_planes > 0)
     origin.notes.push_back(counted(other_planes, "contour lies", "contours lie") + " between slices that have a nearer contour (drawn on a finer grid); not used.");
+  if (repeated > 0) origin.notes.push_back(counted(repeated, "contour is", "contours are") + " stored twice; the copies were not used.");
 
   if (origin.contours_used == 0) {
     if (beyond_stack > 0)
@@ -223,6 +227,33 @@ Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrig
     origin.notes.push_back("The voxels hold " + decimal(voxel_volume_ml) + " ml but the contours enclose " + decimal(drawn_inside_ml) +
                            " ml: the region is small against the voxels, or its contours overlap.");
   return RegionOfInterest::make(roi.name, geometry, std::move(mask), std::move(origin));
+}
+
+std::vector<std::string> compare_references(const StructureSetRoi& roi, const SeriesReference& series, const VolumeGeometry& geometry) {
+  std::map<std::string, int> slice_of;
+  for (std::size_t k = 0; k < series.slices.size(); ++k) slice_of.emplace(series.slices[k].sop_instance_uid, static_cast<int>(k));
+  // An enhanced object is one instance for all slices: its UID says nothing about the slice.
+  const bool one_slice_each = slice_of.size() == series.slices.size();
+  int absent = 0, elsewhere = 0, named = 0;
+  for (const PlanarContour& contour : roi.contours) {
+    if (contour.points_mm.empty() || contour.referenced_sop_instance_uids.empty()) continue;
+    ++named;
+    bool found = false, agrees = false;
+    for (const std::string& uid : contour.referenced_sop_instance_uids) {
+      const auto slice = slice_of.find(uid);
+      if (slice == slice_of.end()) continue;
+      found = true;
+      agrees = agrees || !one_slice_each || std::abs(geometry.patient_to_index(contour.points_mm.front())[2] - slice->second) <= 0.5;
+    }
+    if (!found) ++absent;
+    else if (!agrees) ++elsewhere;
+  }
+  std::vector<std::string> notes;
+  if (absent > 0)
+    notes.push_back(std::to_string(absent) + " of " + std::to_string(named) + " contours name images that are not in the series; they were placed by their coordinates.");
+  if (elsewhere > 0)
+    notes.push_back(std::to_string(elsewhere) + " of " + std::to_string(named) + " contours name another slice than the one they lie on; they were placed by their coordinates.");
+  return notes;
 }
 
 }  // namespace choana::processing

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "core/planar_contour.h"
 #include "core/region_of_interest.h"
 #include "core/result.h"
 #include "core/segment_frames.h"
+#include "core/series_volume.h"
 
 namespace choana::processing {
 
@@ -31,6 +35,11 @@ struct RoiSettings {
 /// Source: spec/inputs.md 1 to 3; reproduces the IBSI validation masks voxel for voxel.
 [[nodiscard]] Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrigin& base, const VolumeGeometry& geometry,
                                                      const RoiSettings& settings = {});
+
+/// What ContourImageSequence says against the geometry: sentences for the ledger, none when all contours name the slice
+/// they lie on or name nothing. Writers leave it out, patch it half or are slices off (spec/inputs.md 3), so it is
+/// compared and reported but never decides.
+[[nodiscard]] std::vector<std::string> compare_references(const StructureSetRoi& roi, const SeriesReference& series, const VolumeGeometry& geometry);
 
 /// One segment of a SEG on the grid of a series, matched by geometry alone: axes may be permuted or flipped and the grid
 /// may be a part of the image's. A shift between the grids over the tolerance is noted, half a voxel or more is refused;

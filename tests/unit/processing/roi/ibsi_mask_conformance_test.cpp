@@ -90,6 +90,10 @@ TEST(ObliqueStructureSet, HasThePublishedVolumes) {
   EXPECT_NEAR(edema->volume_ml(), 579.22, 0.5);
   EXPECT_EQ(edema->origin().contours_used, 32);
   const VolumeGeometry& geometry = volumes.volumes.front().volume.geometry();
+  const auto set = dicom::read_structure_set(structure_set);
+  ASSERT_TRUE(set);
+  for (const StructureSetRoi& roi : set->rois)
+    EXPECT_TRUE(processing::compare_references(roi, volumes.volumes.front().volume.reference(), geometry).empty()) << "all 52 references match";
   EXPECT_EQ(geometry.size(), (Index3{384, 384, 40}));
   EXPECT_NEAR(geometry.spacing_mm()[2], 5.2, 1e-3) << "slice distance, not slice thickness (4 mm)";
 }

@@ -137,6 +137,28 @@ TEST(Rasteriser, UsesOnePlaneASliceWhenTheContoursAreFinerThanTheImage) {
   EXPECT_EQ(roi.origin().contours_dropped, 10);
 }
 
+TEST(Rasteriser, UsesAContourThatIsStoredTwiceOnce) {
+  const VolumeGeometry geometry = grid({10, 10, 3});
+  const RegionOfInterest roi = rasterised(region({contour(geometry, box(1.5, 1.5, 4.5, 4.5), 1), contour(geometry, box(1.5, 1.5, 4.5, 4.5), 1)}), geometry);
+  EXPECT_EQ(roi.voxels(), 9U);
+  EXPECT_EQ(roi.origin().contours_dropped, 1);
+}
+
+TEST(ContourReferences, AreComparedWithTheGeometry) {
+  const VolumeGeometry geometry = grid({10, 10, 3}, {1, 1, 4}, {0, 0, 0}, tilted());
+  SeriesReference series;
+  for (const char* uid : {"1.0", "1.1", "1.2"}) series.slices.push_back({"", uid, 0, ""});
+  StructureSetRoi roi = region({contour(geometry, box(1, 1, 5, 5), 0), contour(geometry, box(1, 1, 5, 5), 1), contour(geometry, box(1, 1, 5, 5), 2)});
+  EXPECT_TRUE(compare_references(roi, series, geometry).empty()) << "nothing is named";
+  for (std::size_t n = 0; n < 3; ++n) roi.contours[n].referenced_sop_instance_uids = {series.slices[n].sop_instance_uid};
+  EXPECT_TRUE(compare_references(roi, series, geometry).empty());
+  roi.contours[0].referenced_sop_instance_uids = {"1.1"};
+  roi.contours[2].referenced_sop_instance_uids = {"9.9"};
+  EXPECT_EQ(compare_references(roi, series, geometry),
+            (std::vector<std::string>{"1 of 3 contours name images that are not in the series; they were placed by their coordinates.",
+                                      "1 of 3 contours name another slice than the one they lie on; they were placed by their coordinates."}));
+}
+
 TEST(Rasteriser, SaysWhatItDropped) {
   const VolumeGeometry geometry = grid({10, 10, 3});
   PlanarContour upright = contour(geometry, box(1, 1, 5, 5), 1);
