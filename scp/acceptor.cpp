@@ -1,5 +1,7 @@
 #include "scp/acceptor.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <thread>
@@ -13,7 +15,6 @@ namespace {
 
 using asio::ip::tcp;
 
-constexpr auto eviction_age = std::chrono::seconds(1);
 constexpr int listen_backlog = 512;
 
 Result<tcp::endpoint> parse_endpoint(const std::string& listen) {
@@ -40,6 +41,16 @@ Result<tcp::endpoint> parse_endpoint(const std::string& listen) {
 AddressBytes address_bytes(const asio::ip::address& address) {
   if (address.is_v6()) return address.to_v6().to_bytes();
   return asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
+}
+
+// A connection is a descriptor, a file under way two, a commit one. Shells give 1,024.
+void raise_descriptor_limit(const AcceptorSettings& settings) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const auto needed = static_cast<rlim_t>(settings.connections_unassociated_max + 4 * settings.associations_max + 256);
+  if (limit.rlim_cur >= needed) return;
+  limit.rlim_cur = std::min(limit.rlim_max, needed);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace
@@ -74,17 +85,16 @@ struct Acceptor::State {
     });
   }
 
-  // Make room among connections that have not said who they are: the oldest (of one address), if it had its second.
-  bool evict_oldest(const AddressBytes* address) {
+  // Make room among connections that have not said who they are: the oldest (of one address) goes. An honest peer says
+  // it within milliseconds, so that a crowd of silent ones cannot keep it out.
+  void evict_oldest(const AddressBytes* address) {
     const std::lock_guard lock(shared.mutex);
     for (auto it = shared.unassociated.begin(); it != shared.unassociated.end(); ++it) {
       if (address != nullptr && it->address != *address) continue;
-      if (std::chrono::steady_clock::now() - it->since < eviction_age) return false;
       if (const auto connection = it->connection.lock()) connection->evict();
       shared.unassociated.erase(it);
-      return true;
+      return;
     }
-    return false;
   }
 
   void welcome(tcp::socket socket) {
@@ -105,13 +115,10 @@ struct Acceptor::State {
     const int same_max = known ? shared.settings.connections_per_known_address_max : shared.settings.connections_per_unknown_address_max;
     const bool crowded = same >= static_cast<std::size_t>(same_max);
     const bool full = total >= static_cast<std::size_t>(shared.settings.connections_unassociated_max);
-    if ((crowded && !evict_oldest(&address)) || (!crowded && full && !evict_oldest(nullptr))) {
-      {
-        const std::lock_guard lock(shared.mutex);
-        ++shared.counters.associations_refused["connections_per_address"];
-      }
-      socket.close(error);
-      return shared.refused("association", "connections_per_address", to_string(address), {});
+    if (crowded) {
+      evict_oldest(&address);
+    } else if (full) {
+      evict_oldest(nullptr);
     }
     auto connection = std::make_shared<Connection>(shared, make_tcp_stream(std::move(socket)), address);
     {
@@ -119,7 +126,7 @@ struct Acceptor::State {
       if (shared.draining) return;
       shared.connections.insert(connection);
       shared.counters.connections_open = shared.connections.size();
-      shared.unassociated.push_back({address, std::chrono::steady_clock::now(), connection});
+      shared.unassociated.push_back({address, connection});
     }
     connection->start();
   }
@@ -148,6 +155,7 @@ Result<std::unique_ptr<Acceptor>> Acceptor::start(AcceptorSettings settings, Acc
   auto policy = AssociationPolicy::make(settings.ae_title, settings.peers, settings.accept_unknown_peers);
   if (!policy) return fail(policy.error());
 
+  raise_descriptor_limit(settings);
   auto state = std::make_unique<State>();
   AcceptorShared& shared = state->shared;
   shared.settings = std::move(settings);
@@ -173,7 +181,7 @@ Result<std::unique_ptr<Acceptor>> Acceptor::start(AcceptorSettings settings, Acc
     shared.next_association_id = std::max(shared.next_association_id, instance.association_id + 1);
   }
   shared.committer = std::make_unique<SpoolCommitter>(
-      *shared.spool, SpoolCommitter::Settings{shared.settings.committer_threads, shared.settings.sync_single_files},
+      *shared.spool, SpoolCommitter::Settings{shared.settings.committer_threads, shared.settings.sync_mode},
       [&shared](const Error& error) { shared.fatal(error); });
 
   boost::system::error_code error;
@@ -207,6 +215,7 @@ AcceptorCounters Acceptor::counters() const {
   }
   const SpoolCommitter::Counters committer = state_->shared.committer->counters();
   counters.commit_batches = committer.batches;
+  counters.commit_file_system_syncs = committer.file_system_syncs;
   counters.commits_waiting = committer.waiting;
   counters.commit_busy_since_ms = committer.busy_since_ms;
   return counters;

@@ -14,6 +14,7 @@
 #include "core/result.h"
 #include "scp/association_policy.h"
 #include "scp/instance_spool.h"
+#include "scp/spool_committer.h"
 
 namespace choana::scp {
 
@@ -33,8 +34,8 @@ struct AcceptorSettings {
   std::string listen = "127.0.0.1:11112";             // host:port, "[::1]:104"; port 0 = any free one
   int associations_max = 64;
   int associations_per_ae_max = 0;                    // of one calling title; 0 = no limit of its own
-  int connections_unassociated_max = 1024;            // connections that have not said who they are
-  int connections_per_known_address_max = 256;        // of them, from an address that a peer rule knows
+  int connections_unassociated_max = 1024;            // that have not said who they are; beyond, the oldest is closed
+  int connections_per_known_address_max = 1024;       // of them, from an address that a peer rule knows
   int connections_per_unknown_address_max = 8;        // of them, from any other address
   std::uint64_t object_max_bytes = std::uint64_t{2048} * 1024 * 1024;
   bool accept_unknown_peers = false;
@@ -48,7 +49,7 @@ struct AcceptorSettings {
   std::uint64_t disk_reserve_bytes = std::uint64_t{512} * 1024 * 1024;  // below: C-STORE gets A700
   int threads = 4;
   int committer_threads = 1;
-  bool sync_single_files = false;                     // see SpoolCommitter
+  SyncMode sync_mode = SyncMode::adaptive;
   std::uint64_t first_receive_id = 1;                 // one more than the job store has seen
   std::int64_t verify_content_after_ms = 0;
   std::function<bool(std::uint64_t receive_id)> is_recorded;  // see InstanceSpool::Settings
@@ -82,6 +83,7 @@ struct AcceptorCounters {
   std::map<std::uint16_t, std::uint64_t> store_failures;      // by DIMSE status
   std::map<std::string, std::uint64_t> store_refusals;        // by reason
   std::uint64_t commit_batches = 0;
+  std::uint64_t commit_file_system_syncs = 0;                 // of the batches, those by syncfs
   std::uint64_t commits_waiting = 0;
   std::int64_t commit_busy_since_ms = 0;                      // monotonic; 0 = idle
   std::uint64_t progress = 0;                                 // grows every second while the threads turn
@@ -90,7 +92,8 @@ struct AcceptorCounters {
 /// The receiving side of the node: DICOM associations in, durable files out.
 class Acceptor {
  public:
-  /// Recovers the spool, then listens. Errors: invalid_settings, io_error, connection_failed (the port is taken).
+  /// Recovers the spool, then listens. Raises the process's soft limit of open files to what its settings need.
+  /// Errors: invalid_settings, io_error, connection_failed (the port is taken).
   static Result<std::unique_ptr<Acceptor>> start(AcceptorSettings settings, AcceptorCallbacks callbacks,
                                                  const Clock& clock = system_clock());
   ~Acceptor();

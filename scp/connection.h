@@ -41,7 +41,6 @@ struct AcceptorShared {
   std::set<std::shared_ptr<Connection>> connections;
   struct Unassociated {
     AddressBytes address;
-    std::chrono::steady_clock::time_point since;
     std::weak_ptr<Connection> connection;
   };
   std::list<Unassociated> unassociated;  // oldest first

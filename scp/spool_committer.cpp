@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -35,18 +38,50 @@ struct SpoolCommitter::State {
   State(InstanceSpool& s, Settings set, std::function<void(const Error&)> fatal)
       : spool(s), settings(set), on_fatal(std::move(fatal)) {}
 
-  // 0, or errno of the first failure.
-  int make_durable(const std::vector<Item>& batch) const {
-    if (batch.size() == 1 && settings.sync_single_files) {
-      if (::fdatasync(batch.front().file_descriptor) != 0) return errno;
-      const std::string folder = batch.front().spool_file.substr(0, batch.front().spool_file.find('/'));
+  // Times of both ways, smoothed; 0 = not known yet. Guarded by the mutex.
+  double file_system_ms = 0;   // one syncfs
+  double per_file_ms = 0;      // one file of a batch
+  double spent_since_probe_ms = 0;
+
+  // Called with the mutex held. The dearer way is tried again once sixteen times its cost has been spent on the cheaper,
+  // so that probing costs a few per cent at most and a change of the machine is noticed.
+  bool use_file_system(std::size_t files) {
+    if (settings.mode != SyncMode::adaptive) return settings.mode == SyncMode::file_system;
+    if (file_system_ms == 0) return true;
+    if (per_file_ms == 0) return false;
+    const double single_ms = per_file_ms * static_cast<double>(files);
+    const bool cheaper = file_system_ms <= single_ms;
+    if (spent_since_probe_ms < 16 * std::max(file_system_ms, single_ms)) return cheaper;
+    spent_since_probe_ms = 0;
+    return !cheaper;
+  }
+
+  // Called with the mutex held.
+  void learn(bool file_system, std::size_t files, double spent_ms) {
+    spent_since_probe_ms += spent_ms;
+    double& known = file_system ? file_system_ms : per_file_ms;
+    const double now = std::max(1e-3, file_system ? spent_ms : spent_ms / static_cast<double>(files));
+    known = known == 0 ? now : 0.8 * known + 0.2 * now;
+  }
+
+  // 0, or errno of the first failure. Files are already under their final names.
+  int make_durable(const std::vector<Item>& batch, bool file_system) const {
+    if (file_system) return ::syncfs(spool.directory_descriptor()) != 0 ? errno : 0;
+    // Writing starts for all before the first is waited for.
+    for (const Item& item : batch) ::sync_file_range(item.file_descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+    std::set<std::string> folders;
+    for (const Item& item : batch) {
+      if (::fdatasync(item.file_descriptor) != 0) return errno;
+      folders.insert(item.spool_file.substr(0, item.spool_file.find('/')));
+    }
+    for (const std::string& folder : folders) {
       const int descriptor = ::openat(spool.directory_descriptor(), folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
       if (descriptor < 0) return errno;
       const int number = ::fsync(descriptor) != 0 ? errno : 0;
       ::close(descriptor);
-      return number;
+      if (number != 0) return number;
     }
-    return ::syncfs(spool.directory_descriptor()) != 0 ? errno : 0;
+    return 0;
   }
 
   void answer(std::vector<Item>& batch, bool durable) {
@@ -65,16 +100,21 @@ struct SpoolCommitter::State {
       std::vector<Item> batch(std::make_move_iterator(waiting.begin()), std::make_move_iterator(waiting.end()));
       waiting.clear();
       const bool usable = !broken;
+      const bool file_system = use_file_system(batch.size());
       counters.busy_since_ms = system_clock().monotonic_ms();
       lock.unlock();
 
-      const int number = usable ? make_durable(batch) : EIO;
+      const auto begin = std::chrono::steady_clock::now();
+      const int number = usable ? make_durable(batch, file_system) : EIO;
+      const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begin;
       // Answers first, the alarm after: senders learn that nothing was stored before the process ends.
       answer(batch, number == 0);
 
       lock.lock();
       counters.busy_since_ms = 0;
+      learn(file_system, batch.size(), spent.count());
       ++counters.batches;
+      if (file_system) ++counters.file_system_syncs;
       counters.items += batch.size();
       if (number != 0 && !std::exchange(broken, true)) {
         lock.unlock();

@@ -12,13 +12,19 @@ namespace choana::scp {
 
 class InstanceSpool;
 
-/// Group commit across associations: takes everything that waits, makes it durable with one sync, then answers each.
-/// One syncfs of the spool's file system; a batch of one may instead sync the file and its folder.
+/// How a batch becomes durable. Both ways promise the same; which is cheaper depends on the machine.
+enum class SyncMode {
+  adaptive,      // whichever has cost less lately; the other is tried again now and then
+  file_system,   // one syncfs: one flush for any batch, but it waits for everybody's dirty pages on that file system
+  single_files,  // fdatasync of each file, fsync of its folder: only our own pages, but a flush for each
+};
+
+/// Group commit across associations: takes everything that waits, makes it durable, then answers each.
 class SpoolCommitter {
  public:
   struct Settings {
     int threads = 1;                       // batches in flight
-    bool sync_single_files = false;        // fdatasync + fsync(folder) for a batch of one, see docs/decisions
+    SyncMode mode = SyncMode::adaptive;
   };
   struct Item {
     int file_descriptor = -1;              // closed by the committer
@@ -28,6 +34,7 @@ class SpoolCommitter {
   struct Counters {
     std::uint64_t batches = 0;
     std::uint64_t items = 0;
+    std::uint64_t file_system_syncs = 0;   // of the batches, those made durable by syncfs
     std::uint64_t waiting = 0;
     std::int64_t busy_since_ms = 0;        // monotonic time a running sync began; 0 = idle
   };

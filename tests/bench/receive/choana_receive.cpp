@@ -12,7 +12,7 @@
 int main(int argc, char** argv) {
   using namespace choana;
   if (argc < 2) {
-    std::cerr << "usage: choana_receive SPOOL_DIR [PORT] [AE_TITLE] [COMMITTER_THREADS] [SYNC_SINGLE_FILES]\n";
+    std::cerr << "usage: choana_receive SPOOL_DIR [PORT] [AE_TITLE] [COMMITTER_THREADS] [adaptive|syncfs|files]\n";
     return 2;
   }
   sigset_t ends;
@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
   settings.listen = std::string("127.0.0.1:") + (argc > 2 ? argv[2] : "0");
   settings.ae_title = argc > 3 ? argv[3] : "CHOANA";
   settings.committer_threads = argc > 4 ? std::stoi(argv[4]) : 1;
-  settings.sync_single_files = argc > 5 && std::string(argv[5]) == "1";
+  const std::string mode = argc > 5 ? argv[5] : "adaptive";
+  settings.sync_mode = mode == "syncfs" ? scp::SyncMode::file_system : mode == "files" ? scp::SyncMode::single_files : scp::SyncMode::adaptive;
   settings.accept_unknown_peers = true;
   settings.disk_low_bytes = 0;
   settings.disk_reserve_bytes = 0;
@@ -44,7 +45,7 @@ int main(int argc, char** argv) {
   const auto counters = (*acceptor)->counters();
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::cout << "adopted " << (*acceptor)->recovery().adopted.size() << " instances " << counters.instances << " bytes " << counters.instance_bytes << " batches " << counters.commit_batches
+  std::cout << "adopted " << (*acceptor)->recovery().adopted.size() << " instances " << counters.instances << " bytes " << counters.instance_bytes << " batches " << counters.commit_batches << " syncfs " << counters.commit_file_system_syncs
             << " associations " << counters.associations_accepted << " peak_rss_kib " << usage.ru_maxrss << '\n';
   for (const auto& [how, count] : counters.connections_ended) std::cout << "ended " << how << ' ' << count << '\n';
   for (const auto& [why, count] : counters.store_refusals) std::cout << "refused " << why << ' ' << count << '\n';

@@ -206,10 +206,10 @@ TEST(InstanceSpool, RemovesAFileAndSaysWhenThereIsNone) {
 }
 
 TEST(SpoolCommitter, AnswersEveryItemOnceItIsDurable) {
-  for (const bool single : {false, true}) {
+  for (const SyncMode mode : {SyncMode::adaptive, SyncMode::file_system, SyncMode::single_files}) {
     Spool s;
     s.open();
-    SpoolCommitter committer(*s.spool, {2, single}, {});
+    SpoolCommitter committer(*s.spool, {2, mode}, {});
     std::vector<std::future<bool>> answers;
     for (int i = 0; i < 20; ++i) {
       auto file = s.spool->begin({"1.2.840.10008.5.1.4.1.1.4", "1.2.3.100.1", "1.2.840.10008.1.2.1", "A", "B", "", 1}, noon_ms);
@@ -230,7 +230,7 @@ TEST(SpoolCommitter, SaysNoAndRaisesTheAlarmOnceWhenASyncFails) {
   Spool s;
   s.open();
   std::atomic<int> alarms = 0;
-  SpoolCommitter committer(*s.spool, {1, true}, [&](const Error& error) {
+  SpoolCommitter committer(*s.spool, {1, SyncMode::single_files}, [&](const Error& error) {
     EXPECT_EQ(error.code, ErrorCode::io_error);
     ++alarms;
   });
