@@ -89,9 +89,11 @@ Status read_performance(PackageManifest& manifest, const PackageFiles& files) {
   if (text->size() > (std::size_t{1} << 20U)) return refuse("The file " + manifest.performance_file + " is larger than 1 MiB.");
   const auto document = parse_json_strictly(*text, manifest.performance_file);
   if (!document) return fail(document.error());
-  const auto summary = document->is_object() ? document->find("summary") : document->end();
-  if (!document->is_object() || summary == document->end() || !summary->is_string() || summary->get_ref<const std::string&>().size() > 400)
-    return refuse(manifest.performance_file + " needs a field 'summary': one line of at most 400 characters.");
+  if (!document->is_object()) return refuse(manifest.performance_file + " must hold one JSON object.");
+  const auto summary = document->find("summary");
+  if (summary == document->end()) return {};  // nothing to show; the file is for people then
+  if (!summary->is_string() || summary->get_ref<const std::string&>().size() > 400)
+    return refuse(manifest.performance_file + ": 'summary' must be one line of at most 400 characters.");
   manifest.performance = summary->get<std::string>();
   return {};
 }

@@ -65,7 +65,7 @@ struct PreparationStep {
 /// One stage of the chain as the manifest states it.
 struct StageSpec {
   std::string id;
-  std::string type;             // standard, linear, tree_ensemble
+  std::string type;             // standard, or the kind of a learner
   std::string file;             // of a learner
   std::string format = "ir";
   std::string link;             // empty, or what the file must say too

@@ -165,10 +165,15 @@ Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifes
 
 Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& stage) const {
   const auto stated = manifest.explain.find(stage.id);
-  const bool is_linear = stage.learner.kind() == "linear";
+  const bool is_linear = std::holds_alternative<LinearModel>(stage.learner.model);
+  const bool is_trees = std::holds_alternative<TreeEnsemble>(stage.learner.model);
   const std::string natural = is_linear ? "linear" : "tree_path_dependent";
   const bool asked = stated != manifest.explain.end() && stated->second.method != "none";
   if (stated != manifest.explain.end() && !asked) return {};
+  if (!is_linear && !is_trees) {
+    if (asked) return refuse("The stage '" + stage.id + "' is a " + std::string(stage.learner.kind()) + ", which this version of Choana does not explain.");
+    return {};
+  }
   if (asked && stated->second.method != natural)
     return refuse("The stage '" + stage.id + "' is a " + std::string(stage.learner.kind()) + " and is explained by " + natural + ", not by " +
                   stated->second.method + ".");
@@ -255,7 +260,7 @@ Result<std::vector<StageScore>> StageChain::run(const std::vector<double>& featu
 
 void StageChain::collect_contributions(std::size_t index, std::vector<int>& features, std::vector<std::string>& stages) const {
   const Stage& stage = stages_[index];
-  const bool is_linear = stage.learner.kind() == "linear";
+  const bool is_linear = std::holds_alternative<LinearModel>(stage.learner.model);
   for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
     const Column& column = stage.inputs[i];
     if (const int feature = root_feature(column); feature >= 0)

@@ -1,5 +1,6 @@
 #include "processing/prediction/learners/learner.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace choana::processing {
@@ -10,17 +11,84 @@ std::vector<double> StandardScaler::apply(const std::vector<double>& row) const 
   return scaled;
 }
 
+namespace {
+
+// One row that was scaled and is complete where it must be.
+Result<LearnerScore> score_of(const LinearModel& model, const std::vector<double>& row) {
+  std::vector<double> margins = linear_margins(model, row);
+  return LearnerScore{margins, apply_link(model.link, margins)};
+}
+
+Result<LearnerScore> score_of(const TreeEnsemble& model, const std::vector<double>& row) {
+  auto margins = tree_margins(model, row);
+  if (!margins) return fail(margins.error());
+  return LearnerScore{*margins, apply_link(model.link, *margins)};
+}
+
+Result<LearnerScore> score_of(const SupportVectorMachine& model, const std::vector<double>& row) {
+  const double decision = svm_decision(model, row);
+  return LearnerScore{{decision}, {svm_value(model, decision)}};
+}
+
+Result<LearnerScore> score_of(const GaussianNaiveBayes& model, const std::vector<double>& row) {
+  std::vector<double> logs = joint_log_likelihoods(model, row);
+  std::vector<double> shares = apply_link(Link::softmax, logs);
+  if (logs.size() == 2) return LearnerScore{{logs[1] - logs[0]}, {shares[1]}};
+  return LearnerScore{std::move(logs), std::move(shares)};
+}
+
+Result<LearnerScore> score_of(const MultilayerPerceptron& model, const std::vector<double>& row) {
+  std::vector<double> margins = network_margins(model, row);
+  return LearnerScore{margins, apply_link(model.output, margins)};
+}
+
+Result<LearnerScore> score_of(const CalibratedModel& model, const std::vector<double>& row) {
+  const auto probability = calibrated_probability(model, row);
+  if (!probability) return fail(probability.error());
+  // Isotonic calibration reaches 0 and 1, whose log-odds are infinite; 37 is where double's 1 / (1 + exp(-m)) ends.
+  const double margin = std::log(*probability) - std::log1p(-*probability);
+  return LearnerScore{{std::isnan(margin) ? margin : std::clamp(margin, -37.0, 37.0)}, {*probability}};
+}
+
+bool deals_with_missing(const Learner& learner) {
+  if (std::holds_alternative<TreeEnsemble>(learner.model)) return true;
+  const auto* calibrated = std::get_if<CalibratedModel>(&learner.model);
+  return calibrated != nullptr && std::all_of(calibrated->members.begin(), calibrated->members.end(), [](const auto& member) {
+           return std::holds_alternative<TreeEnsemble>(member.base);
+         });
+}
+
+}  // namespace
+
 std::string_view Learner::kind() const {
-  return std::holds_alternative<LinearModel>(model) ? "linear" : "tree_ensemble";
+  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated"};
+  return names[model.index()];
 }
 
 Link Learner::link() const {
-  return std::visit([](const auto& m) { return m.link; }, model);
+  struct {
+    Link operator()(const LinearModel& m) const { return m.link; }
+    Link operator()(const TreeEnsemble& m) const { return m.link; }
+    Link operator()(const SupportVectorMachine& m) const {
+      return m.probability == SupportVectorMachine::Probability::none ? Link::identity : Link::logistic;
+    }
+    Link operator()(const GaussianNaiveBayes& m) const { return m.priors.size() == 2 ? Link::logistic : Link::softmax; }
+    Link operator()(const MultilayerPerceptron& m) const { return m.output; }
+    Link operator()(const CalibratedModel&) const { return Link::logistic; }
+  } link_of;
+  return std::visit(link_of, model);
 }
 
 std::size_t Learner::outputs() const {
-  if (const auto* trees = std::get_if<TreeEnsemble>(&model)) return trees->base.size();
-  return std::get<LinearModel>(model).intercepts.size();
+  struct {
+    std::size_t operator()(const LinearModel& m) const { return m.intercepts.size(); }
+    std::size_t operator()(const TreeEnsemble& m) const { return m.base.size(); }
+    std::size_t operator()(const SupportVectorMachine&) const { return 1; }
+    std::size_t operator()(const GaussianNaiveBayes& m) const { return m.priors.size() == 2 ? 1 : m.priors.size(); }
+    std::size_t operator()(const MultilayerPerceptron& m) const { return m.intercepts.back().size(); }
+    std::size_t operator()(const CalibratedModel&) const { return 1; }
+  } outputs_of;
+  return std::visit(outputs_of, model);
 }
 
 Result<LearnerScore> score(const Learner& learner, const std::vector<double>& row) {
@@ -28,26 +96,20 @@ Result<LearnerScore> score(const Learner& learner, const std::vector<double>& ro
     return fail(ErrorCode::invalid_argument, "predict",
                 "The model takes " + std::to_string(learner.features.size()) + " inputs, got " +
                     std::to_string(row.size()) + ".");
-  const bool is_linear = std::holds_alternative<LinearModel>(learner.model);
+  const bool takes_missing = deals_with_missing(learner);
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (std::isinf(row[i]))
       return fail(ErrorCode::invalid_argument, "predict", "The input " + learner.features[i] + " is infinite.");
-    if (is_linear && std::isnan(row[i]))
+    if (!takes_missing && std::isnan(row[i]))
       return fail(ErrorCode::missing_value, "predict",
-                  "The input " + learner.features[i] + " is missing and a linear model needs every input.");
+                  "The input " + learner.features[i] + " is missing and a model of the kind " + std::string(learner.kind()) +
+                      " needs every input.");
   }
   const std::vector<double> z = learner.scaler ? learner.scaler->apply(row) : row;
-  LearnerScore result;
-  if (is_linear) {
-    result.margins = linear_margins(std::get<LinearModel>(learner.model), z);
-  } else {
-    auto margins = tree_margins(std::get<TreeEnsemble>(learner.model), z);
-    if (!margins) return fail(margins.error());
-    result.margins = std::move(*margins);
-  }
-  result.values = apply_link(learner.link(), result.margins);
-  for (std::size_t g = 0; g < result.margins.size(); ++g)
-    if (!std::isfinite(result.margins[g]) || !std::isfinite(result.values[g]))
+  auto result = std::visit([&](const auto& model) { return score_of(model, z); }, learner.model);
+  if (!result) return result;
+  for (std::size_t g = 0; g < result->margins.size(); ++g)
+    if (!std::isfinite(result->margins[g]) || !std::isfinite(result->values[g]))
       return fail(ErrorCode::not_computable, "predict", "The model's output is not a finite number for these inputs.");
   return result;
 }

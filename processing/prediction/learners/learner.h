@@ -7,7 +7,11 @@
 #include <vector>
 
 #include "core/result.h"
+#include "processing/prediction/learners/calibrated_model.h"
+#include "processing/prediction/learners/gaussian_naive_bayes.h"
 #include "processing/prediction/learners/linear_model.h"
+#include "processing/prediction/learners/multilayer_perceptron.h"
+#include "processing/prediction/learners/support_vector_machine.h"
 #include "processing/prediction/learners/tree_ensemble.h"
 
 namespace choana::processing {
@@ -25,14 +29,17 @@ struct StandardScaler {
 struct Learner {
   std::vector<std::string> features;
   std::optional<StandardScaler> scaler;
-  std::variant<LinearModel, TreeEnsemble> model;
+  std::variant<LinearModel, TreeEnsemble, SupportVectorMachine, GaussianNaiveBayes, MultilayerPerceptron, CalibratedModel> model;
 
-  [[nodiscard]] std::string_view kind() const;  // as in the IR: linear, tree_ensemble
+  [[nodiscard]] std::string_view kind() const;  // as in the IR: linear, tree_ensemble, svm, ...
+  /// From margin to value: identity means that the two are equal. An svm and a calibrated model have maps of their own,
+  /// which count as logistic.
   [[nodiscard]] Link link() const;
   [[nodiscard]] std::size_t outputs() const;    // 1, or the number of classes of a softmax
 };
 
-/// What a learner says of one row. margins: before the link; values: after it. Same length, all finite.
+/// What a learner says of one row. margins: before the link; values: after it. Same length, all finite. A calibrated
+/// model has no margin of its own: its margin is the log-odds of its probability where that is finite, else +-37.
 struct LearnerScore {
   std::vector<double> margins;
   std::vector<double> values;

@@ -64,6 +64,22 @@ struct Conversion {
   }
 };
 
+// Whether a document marker stands behind something that is neither blank, comment nor directive.
+bool has_second_document(std::string_view yaml) {
+  bool content = false;
+  std::size_t start = 0;
+  while (start < yaml.size()) {
+    std::size_t end = yaml.find('\n', start);
+    if (end == std::string_view::npos) end = yaml.size();
+    const std::string_view line = yaml.substr(start, end - start);
+    start = end + 1;
+    if (content && (line.starts_with("---") || line.starts_with("..."))) return true;
+    const auto first = line.find_first_not_of(" \t\r");
+    content = content || (first != std::string_view::npos && line[first] != '#' && line[first] != '%');
+  }
+  return false;
+}
+
 nlohmann::json to_json(const DocumentNode& node) {
   switch (node.kind) {
     case DocumentNode::Kind::null: return nullptr;
@@ -114,12 +130,13 @@ Result<DocumentNode> read_yaml(std::string_view yaml, const std::string& name) {
     }
   }
   if (deepest > 100) return fail(ErrorCode::limit_exceeded, "read_yaml", name + " has too many open brackets.");
+  if (has_second_document(yaml))
+    return fail(ErrorCode::invalid_package, "read_yaml", name + " must hold exactly one YAML document.");
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.size() != 1)
-      return fail(ErrorCode::invalid_package, "read_yaml", name + " must hold exactly one YAML document.");
+    // Load and not LoadAll: the latter never returns on some inputs (yaml-cpp 0.7.0; found by fuzz_model_manifest).
+    const YAML::Node document = YAML::Load(std::string(yaml));
     Conversion conversion;
-    DocumentNode root = conversion.convert(documents.front(), 0, name);
+    DocumentNode root = conversion.convert(document, 0, name);
     if (conversion.problem) return fail(*conversion.problem);
     return root;
   } catch (const std::exception& e) {

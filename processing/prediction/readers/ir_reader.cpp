@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "core/near_match.h"
@@ -78,6 +79,27 @@ class Fields {
         return {};
       }
       list.push_back(item.get<double>());
+    }
+    return list;
+  }
+
+  // A list of rows of numbers, all of one length.
+  std::vector<std::vector<double>> rows(const std::string& key, std::size_t columns) {
+    const json* value = find(key);
+    return value == nullptr ? std::vector<std::vector<double>>{} : rows_of(*value, key, columns);
+  }
+
+  std::vector<std::vector<double>> rows_of(const json& value, const std::string& key, std::size_t columns) {
+    std::vector<std::vector<double>> list;
+    if (!value.is_array() || value.empty()) {
+      complain("field '" + key + "' must be a list of rows of numbers");
+      return list;
+    }
+    for (const json& row : value) {
+      list.push_back(row.is_array() ? numbers_of(row, key) : std::vector<double>{});
+      if (list.back().size() == columns) continue;
+      complain("field '" + key + "' must have " + std::to_string(columns) + " numbers in every row");
+      return {};
     }
     return list;
   }
@@ -332,6 +354,133 @@ TreeEnsemble read_trees(Fields& fields, std::size_t features, const std::string&
   return ensemble;
 }
 
+SupportVectorMachine read_svm(Fields& fields, std::size_t count) {
+  using Kernel = SupportVectorMachine::Kernel;
+  using Probability = SupportVectorMachine::Probability;
+  SupportVectorMachine machine;
+  machine.kernel = fields.choice<Kernel>("kernel", {{"linear", Kernel::linear}, {"poly", Kernel::poly}, {"rbf", Kernel::rbf}, {"sigmoid", Kernel::sigmoid}});
+  // Kernels use some of these; a field that a kernel does not use may still be there.
+  for (const auto& [key, target, needed] :
+       {std::tuple<const char*, double*, bool>{"gamma", &machine.gamma, machine.kernel != Kernel::linear},
+        {"coef0", &machine.coef0, machine.kernel == Kernel::poly || machine.kernel == Kernel::sigmoid},
+        {"degree", &machine.degree, machine.kernel == Kernel::poly}}) {
+    if (needed || fields.has(key)) *target = fields.number(key);
+  }
+  machine.support_vectors = fields.rows("sv", count);
+  const json* dual = fields.find("dual_coef");
+  // scikit-learn keeps the coefficients of two classes as one row.
+  if (dual != nullptr) machine.dual_coefficients = fields.numbers_of(dual->is_array() && dual->size() == 1 && dual->front().is_array() ? dual->front() : *dual, "dual_coef");
+  const std::vector<double> intercept = fields.numbers("intercept");
+  if (intercept.size() == 1)
+    machine.intercept = intercept[0];
+  else
+    fields.complain("needs one intercept");
+  if (machine.support_vectors.size() != machine.dual_coefficients.size())
+    fields.complain("has " + std::to_string(machine.dual_coefficients.size()) + " coefficients for " + std::to_string(machine.support_vectors.size()) + " support vectors");
+  machine.probability = fields.choice<Probability>("probability", {{"none", Probability::none}, {"sigmoid", Probability::sigmoid}, {"libsvm_coupling", Probability::libsvm_coupling}});
+  const bool has_map = machine.probability != Probability::none;
+  if (has_map || fields.has("A")) machine.a = fields.number("A");
+  if (has_map || fields.has("B")) machine.b = fields.number("B");
+  return machine;
+}
+
+GaussianNaiveBayes read_gaussian_nb(Fields& fields, std::size_t count) {
+  GaussianNaiveBayes model{fields.numbers("prior"), fields.rows("mean", count), fields.rows("var", count)};
+  const std::size_t classes = model.priors.size();
+  if (classes < 2 || classes > ir_classes_max || model.means.size() != classes || model.variances.size() != classes)
+    fields.complain("needs a prior, a row of means and a row of variances for each of two classes or more");
+  for (const double prior : model.priors)
+    if (!(prior > 0)) fields.complain("has a prior that is not above zero");
+  for (const auto& row : model.variances)
+    for (const double variance : row)
+      if (!(variance > 0)) fields.complain("has a variance that is not above zero");
+  return model;
+}
+
+MultilayerPerceptron read_mlp(Fields& fields, std::size_t count) {
+  using Activation = MultilayerPerceptron::Activation;
+  MultilayerPerceptron network;
+  const json* layers = fields.find("coefs");
+  const json* intercepts = fields.find("intercepts");
+  network.activation = fields.choice<Activation>("activation", {{"relu", Activation::relu}, {"tanh", Activation::tanh}, {"logistic", Activation::logistic}, {"identity", Activation::identity}});
+  network.output = fields.choice<Link>("output", {{"logistic", Link::logistic}, {"softmax", Link::softmax}, {"identity", Link::identity}});
+  if (layers == nullptr || intercepts == nullptr) return network;
+  if (!layers->is_array() || layers->empty() || layers->size() > 64 || !intercepts->is_array() || intercepts->size() != layers->size()) {
+    fields.complain("needs coefs and intercepts for each of 1 to 64 layers");
+    return network;
+  }
+  std::size_t inputs = count;
+  for (std::size_t layer = 0; layer < layers->size(); ++layer) {
+    network.intercepts.push_back(fields.numbers_of((*intercepts)[layer], "intercepts"));
+    network.weights.push_back(fields.rows_of((*layers)[layer], "coefs", network.intercepts.back().size()));
+    if (network.intercepts.back().empty() || network.weights.back().size() != inputs)
+      fields.complain("has " + std::to_string(network.weights.back().size()) + " rows of coefs in layer " + std::to_string(layer + 1) + " for " + std::to_string(inputs) + " inputs");
+    inputs = network.intercepts.back().size();
+  }
+  check_link(fields, network.output, inputs);
+  return network;
+}
+
+CalibratedModel::Calibrator read_calibrator(const json& object, const std::string& where, std::optional<Error>& problem) {
+  Fields fields(object, where, problem);
+  CalibratedModel::Calibrator calibrator;
+  calibrator.isotonic = fields.choice<bool>("kind", {{"sigmoid", false}, {"isotonic", true}});
+  if (calibrator.isotonic) {
+    calibrator.x = fields.numbers("x");
+    calibrator.y = fields.numbers("y");
+    if (calibrator.x.empty() || calibrator.x.size() != calibrator.y.size()) fields.complain("needs as many x as y, at least one");
+    for (std::size_t n = 1; n < calibrator.x.size() && !problem; ++n)
+      if (!(calibrator.x[n - 1] < calibrator.x[n])) fields.complain("needs x in ascending order");
+    for (const double y : calibrator.y)
+      if (!(y >= 0 && y <= 1)) fields.complain("needs y between 0 and 1");
+  } else {
+    calibrator.a = fields.number("a");
+    calibrator.b = fields.number("b");
+  }
+  fields.forbid_the_rest();
+  return calibrator;
+}
+
+CalibratedModel read_calibrated(Fields& fields, std::size_t count, const std::string& name, std::optional<Error>& problem) {
+  CalibratedModel model;
+  const json* members = fields.find("members");
+  if (members == nullptr) return model;
+  if (!members->is_array() || members->empty() || members->size() > 100) {
+    fields.complain("needs 1 to 100 members");
+    return model;
+  }
+  for (std::size_t m = 0; m < members->size() && !problem; ++m) {
+    const std::string where = name + ": member " + std::to_string(m);
+    Fields member((*members)[m], where, problem);
+    const json* base_object = member.find("base");
+    const json* calibrator = member.find("calibrator");
+    member.forbid_the_rest();
+    if (problem) break;
+    CalibratedModel::Member result;
+    Fields base(*base_object, where + ", base", problem);
+    const std::string kind = base.text("kind");
+    // A base may repeat what the whole says; it has the same inputs.
+    if (base.has("ir")) base.number("ir");
+    if (base.has("features")) base.find("features");
+    if (kind == "linear")
+      result.base = read_linear(base, count);
+    else if (kind == "svm")
+      result.base = read_svm(base, count);
+    else if (kind == "tree_ensemble")
+      result.base = read_trees(base, count, where, problem);
+    else
+      base.complain("has the kind '" + kind.substr(0, 40) + "'; a calibrated model rests on linear, svm or tree_ensemble");
+    base.forbid_the_rest();
+    result.calibrator = read_calibrator(*calibrator, where + ", calibrator", problem);
+    if (problem) break;
+    const auto* linear = std::get_if<LinearModel>(&result.base);
+    const auto* trees = std::get_if<TreeEnsemble>(&result.base);
+    if ((linear != nullptr && linear->intercepts.size() != 1) || (trees != nullptr && trees->base.size() != 1)) base.complain("must have one margin");
+    model.members.push_back(std::move(result));
+  }
+  return model;
+}
+
 }  // namespace
 
 Result<Learner> read_ir(std::string_view text, const std::string& name) {
@@ -354,8 +503,16 @@ Result<Learner> read_ir(std::string_view text, const std::string& name) {
     TreeEnsemble ensemble = read_trees(fields, learner.features.size(), name, problem);
     if (!problem && ensemble.has_cover) ensemble.expected = expected_margins(ensemble);
     learner.model = std::move(ensemble);
+  } else if (kind == "svm") {
+    learner.model = read_svm(fields, learner.features.size());
+  } else if (kind == "gaussian_nb") {
+    learner.model = read_gaussian_nb(fields, learner.features.size());
+  } else if (kind == "mlp") {
+    learner.model = read_mlp(fields, learner.features.size());
+  } else if (kind == "calibrated") {
+    learner.model = read_calibrated(fields, learner.features.size(), name, problem);
   } else {
-    fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear and tree_ensemble");
+    fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear, tree_ensemble, svm, gaussian_nb, mlp and calibrated");
   }
   fields.forbid_the_rest();
   if (problem) return fail(*problem);

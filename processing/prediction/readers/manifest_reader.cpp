@@ -305,7 +305,7 @@ void read_stages(Section& root, PackageManifest& manifest) {
     stage.id = one.text("id", true, 64);
     if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
     if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
-    stage.type = one.word("type", {"standard", "linear", "tree_ensemble"});
+    stage.type = one.word("type", {"standard", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated"});
     stage.in = one.words("in", true);
     if (stage.type == "standard") {
       Section params = one.section("params", true);

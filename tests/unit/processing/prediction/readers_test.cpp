@@ -69,6 +69,13 @@ TEST(Document, TurnsYamlIntoCanonicalJson) {
   EXPECT_EQ(to_canonical_json(*document), R"({"a":{"x":null,"y":"x"},"b":[1,2.5,"yes",true,"3",null]})");
 }
 
+TEST(Document, ReturnsFromInputsOnWhichTheLibraryLoopsForEver) {
+  // Found by fuzz_model_manifest: YAML::LoadAll of yaml-cpp 0.7.0 never comes back.
+  (void)read_yaml(",id,role,roi,kind,feature,unit,train\x1fmean,trais_nd,q00,q99\n2,\"b\",T2,primary,radiomoutputsic,original_shape_Spher\xff\xff\xffGTV[-_ \x1d?p.?r", "t");
+  EXPECT_TRUE(read_yaml("# words\n---\na: 1\n", "t"));
+  EXPECT_FALSE(read_yaml("a: 1\n...\nb: 1\n", "t"));
+}
+
 TEST(Document, RefusesSeveralDocumentsZeroBytesAndSize) {
   EXPECT_FALSE(read_yaml("a: 1\n---\nb: 2\n", "t"));
   EXPECT_FALSE(read_yaml(std::string("a: \0", 4), "t"));
