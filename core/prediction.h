@@ -40,6 +40,7 @@ struct Prediction {
   std::string endpoint;       // short upper-case code for PROB_<EP>, at most 11 characters
   double value = 0;           // percent when unit is "%"
   std::string unit = "%";
+  int decimals = 1;           // digits after the point where the value is shown to people
   std::optional<double> margin;
   std::optional<double> interval_low;
   std::optional<double> interval_high;

@@ -253,6 +253,7 @@ Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string
       prediction.output = score.values.size() == 1 ? spec.name : spec.name + " (class " + std::to_string(c) + ")";
       prediction.endpoint = spec.endpoint;
       prediction.unit = spec.unit;
+      prediction.decimals = spec.decimals;
       const double factor = spec.unit == "%" ? 100 : 1;
       prediction.value = factor * score.values[c];
       prediction.margin = score.margins[c];

@@ -15,9 +15,13 @@ import sys
 import numpy as np
 import shap
 import sklearn
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "conf" / "models" / "scripts"))
 import choana_package as package  # noqa: E402
@@ -121,6 +125,38 @@ models.append(figures("GradientBoostingClassifier, three classes", ir, rows, raw
 
 linear = LinearRegression().fit(x, y)
 models.append(figures("LinearRegression", package.linear_ir(linear, names), rows, linear.predict(rows), linear.predict(rows)))
+
+
+def with_scaler(ir):
+    return ir | {"scaler": {"kind": "standard", "mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}}
+
+
+zx, zrows = scaler.transform(x), scaler.transform(np.vstack([rows, 3 * rows - 2 * x.mean(axis=0)]))
+points = np.vstack([rows, 3 * rows - 2 * x.mean(axis=0)])
+for kernel in ("rbf", "poly", "sigmoid", "linear"):
+    machine = SVC(kernel=kernel, probability=kernel == "rbf", random_state=6, C=0.3).fit(zx[:60], y[:60])
+    d = machine.decision_function(zrows)
+    models.append(figures(f"SVC, {kernel}", with_scaler(package.svm_ir(machine, names)), points, d, machine.predict_proba(zrows)[:, 1] if kernel == "rbf" else d))
+for labels, name in ((y, "GaussianNB"), (y3, "GaussianNB, three classes")):
+    bayes = GaussianNB().fit(x, labels)
+    joint = bayes.predict_joint_log_proba(points)
+    p = bayes.predict_proba(points)
+    two = len(bayes.classes_) == 2
+    models.append(figures(name, package.gaussian_nb_ir(bayes, names), points, joint[:, 1] - joint[:, 0] if two else joint, p[:, 1] if two else p))
+for labels, activation in ((y, "relu"), (y3, "tanh"), (y, "logistic")):
+    network = MLPClassifier((4, 3), activation=activation, max_iter=300, random_state=8).fit(zx, labels)
+    p = network.predict_proba(zrows)
+    two = p.shape[1] == 2
+    # The last layer before its link: log-odds, or logarithms up to a constant that the test takes off.
+    margin = np.log(p[:, 1] / p[:, 0]) if two else np.log(p)
+    models.append(figures(f"MLPClassifier, {activation}", with_scaler(package.mlp_ir(network, names)), points, margin, p[:, 1] if two else p))
+for method, base, exporter in (("sigmoid", SVC(C=0.3), package.svm_ir), ("isotonic", LogisticRegression(), package.linear_ir),
+                               ("isotonic", RandomForestClassifier(n_estimators=4, max_depth=3, random_state=9), package.forest_ir)):
+    calibrated = CalibratedClassifierCV(base, method=method, cv=2).fit(zx[:60], y[:60])
+    p = calibrated.predict_proba(zrows)[:, 1]
+    with np.errstate(divide="ignore"):
+        margin = np.clip(np.log(p) - np.log1p(-p), -37, 37)
+    models.append(figures(f"CalibratedClassifierCV, {method}, {type(base).__name__}", with_scaler(package.calibrated_ir(calibrated, names, lambda e: exporter(e, names))), points, margin, p))
 
 json.dump({"made_by": "tests/interop/prediction_figures.py",
            "versions": {"scikit-learn": sklearn.__version__, "shap": shap.__version__, "numpy": np.__version__}, "models": models},

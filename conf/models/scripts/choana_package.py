@@ -67,6 +67,42 @@ def forest_ir(model, features, note=None):
     return ir
 
 
+def svm_ir(model, features):
+    """SVC or NuSVC, two classes. With probability=True scikit-learn's probabilities are libsvm's coupling."""
+    assert len(model.classes_) == 2
+    gamma = float(getattr(model, "_gamma", 0.0))
+    ir = {"ir": 1, "kind": "svm", "features": list(features), "kernel": model.kernel, "gamma": gamma, "coef0": float(model.coef0),
+          "degree": float(model.degree), "sv": model.support_vectors_.tolist(), "dual_coef": np.ravel(model.dual_coef_).tolist(),
+          "intercept": [float(model.intercept_[0])], "probability": "none"}
+    if getattr(model, "probability", False) is True:
+        ir.update(probability="libsvm_coupling", A=float(model.probA_[0]), B=float(model.probB_[0]))
+    return ir
+
+
+def gaussian_nb_ir(model, features):
+    return {"ir": 1, "kind": "gaussian_nb", "features": list(features), "prior": model.class_prior_.tolist(), "mean": model.theta_.tolist(),
+            "var": model.var_.tolist()}
+
+
+def mlp_ir(model, features):
+    return {"ir": 1, "kind": "mlp", "features": list(features), "coefs": [c.tolist() for c in model.coefs_],
+            "intercepts": [i.tolist() for i in model.intercepts_], "activation": model.activation, "output": model.out_activation_}
+
+
+def calibrated_ir(model, features, base_ir):
+    """CalibratedClassifierCV, two classes; base_ir makes the IR of one fitted estimator."""
+    members = []
+    for member in model.calibrated_classifiers_:
+        base = {k: v for k, v in base_ir(member.estimator).items() if k not in ("ir", "features", "note")}
+        (calibrator,) = member.calibrators
+        if hasattr(calibrator, "a_"):
+            mapped = {"kind": "sigmoid", "a": float(calibrator.a_), "b": float(calibrator.b_)}
+        else:
+            mapped = {"kind": "isotonic", "x": calibrator.X_thresholds_.tolist(), "y": calibrator.y_thresholds_.tolist()}
+        members.append({"base": base, "calibrator": mapped})
+    return {"ir": 1, "kind": "calibrated", "features": list(features), "members": members}
+
+
 def mean_and_sd(x):
     """Mean and standard deviation (ddof 0) of every column without its NaN: what features.csv stores, to the last bit,
     and therefore what a stage `standard` from features.csv uses."""
