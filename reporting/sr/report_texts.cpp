@@ -117,27 +117,31 @@ std::string ReportTexts::applicability(const Applicability& applicability) const
 }
 
 std::string ReportTexts::prediction_narrative(const std::vector<Prediction>& predictions) const {
+  const std::string stop = chinese_ ? "。" : ".";
   std::string text;
-  for (const Prediction& prediction : predictions) {
+  for (std::size_t first = 0; first < predictions.size();) {
+    // The outputs of one model share what is said of the model.
+    const Prediction& model = predictions[first];
+    std::size_t last = first;
+    while (last < predictions.size() && predictions[last].package == model.package && predictions[last].version == model.version) ++last;
     if (!text.empty()) text += "\n";
-    text += headline(prediction) + (chinese_ ? "。" : ".");
-    text += chinese_ ? "模型 " : " Model ";
-    text += (prediction.title.empty() ? prediction.package : prediction.title + " (" + prediction.package + ")") + " " + prediction.version;
-    if (!prediction.status.empty()) text += ", " + prediction.status;
-    text += chinese_ ? "。" : ". ";
-    text += applicability(prediction.applicability);
-    if (!prediction.performance.empty()) text += (chinese_ ? "模型性能：" : " Model performance: ") + prediction.performance + (chinese_ ? "。" : ".");
-    const auto order = strongest_contributions(prediction.explanation, 3);
-    if (!order.empty()) {
-      std::vector<std::string> parts;
-      for (const std::size_t n : order) {
-        const Contribution& each = prediction.explanation.contributions[n];
-        parts.push_back(name_of(each) + " (" + signed_readable(each.contribution) + ")");
-      }
-      text += (chinese_ ? "主要贡献（" : " Strongest contributions (") + prediction.explanation.space + (chinese_ ? "）：" : "): ") + joined(parts, chinese_ ? "、" : ", ") +
-              (chinese_ ? "。" : ".");
+    for (std::size_t n = first; n < last; ++n) text += headline(predictions[n]) + stop + " ";
+    const std::string name = model.title.empty() ? model.package : model.title;
+    std::string about = model.package + (chinese_ ? "，版本 " : ", version ") + model.version;
+    if (!model.status.empty()) about += (chinese_ ? "，" : ", ") + model.status;
+    text += chinese_ ? "模型：" + name + "（" + about + "）。" : "Model: " + name + " (" + about + "). ";
+    text += applicability(model.applicability);
+    if (!model.performance.empty()) text += (chinese_ ? "模型性能：" : " Model performance: ") + model.performance + stop;
+    std::vector<std::string> parts;
+    for (const std::size_t n : strongest_contributions(model.explanation, 3)) {
+      const Contribution& each = model.explanation.contributions[n];
+      parts.push_back(name_of(each) + " (" + signed_readable(each.contribution) + ")");
     }
-    if (prediction.status != "clinical") text += chinese_ ? " RESEARCH USE ONLY（仅供研究使用）。" : " RESEARCH USE ONLY.";
+    if (!parts.empty())
+      text += (chinese_ ? "主要贡献（" : " Strongest contributions (") + model.output + (chinese_ ? "，" : ", ") + model.explanation.space + (chinese_ ? "）：" : "): ") +
+              joined(parts, chinese_ ? "、" : ", ") + stop;
+    if (model.status != "clinical") text += chinese_ ? "RESEARCH USE ONLY（仅供研究使用）。" : " RESEARCH USE ONLY.";
+    first = last;
   }
   return tidy(text);
 }

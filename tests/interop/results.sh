@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# tests/interop/results.sh BIN_DIR WORK_DIR: results read by highdicom, number by number (read_results.py).
+# Two studies: the synthetic findings of the reporting tests, and a whole run of `choana` on a synthetic study.
+set -euo pipefail
+bin=$(readlink -f "$1") work=$2
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+mkdir -p "$work"
+work=$(readlink -f "$work")
+if [ ! -x "$work/venv/bin/python" ]; then python3 -m venv "$work/venv"; fi
+"$work/venv/bin/pip" -q install --disable-pip-version-check -r "$here/requirements.txt"
+rm -rf "$work/example" "$work/study" "$work/study.json" "$work/run"
+mkdir -p "$work/example"
+CHOANA_RESULTS_OUT="$work/example" "$bin/reporting_test" --gtest_filter='*LeavesAnExampleWhereAsked' >/dev/null
+folders=("$work/example")
+if [ -x "$bin/choana" ] && [ -x "$bin/choana-fixtures" ]; then
+  "$bin/choana-fixtures" "$work/study" --size small --charset gb18030 >/dev/null
+  "$bin/choana" run "$work/study" --out "$work/run" --package "$here/../../conf/models/demo-npc-response"
+  folders+=("$work"/run/*/)
+fi
+exec "$work/venv/bin/python" "$here/read_results.py" "${folders[@]}"
