@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -73,6 +74,23 @@ Result<Proposal> proposal_for(const std::filesystem::path& file) {
 bool is_uncompressed(const std::string& transfer_syntax_uid) {
   return transfer_syntax_uid == UID_LittleEndianImplicitTransferSyntax || transfer_syntax_uid == UID_LittleEndianExplicitTransferSyntax ||
          transfer_syntax_uid == UID_BigEndianExplicitTransferSyntax || transfer_syntax_uid == UID_DeflatedExplicitVRLittleEndianTransferSyntax;
+}
+
+std::vector<CommitmentItem> items_of(DcmDataset& dataset, const DcmTagKey& sequence_tag) {
+  std::vector<CommitmentItem> items;
+  DcmSequenceOfItems* sequence = nullptr;
+  if (dataset.findAndGetSequence(sequence_tag, sequence).bad() || sequence == nullptr) return items;
+  for (unsigned long n = 0; n < sequence->card(); ++n) {
+    DcmItem& item = *sequence->getItem(n);
+    OFString sop_class;
+    OFString sop_instance;
+    Uint16 reason = 0;
+    item.findAndGetOFString(DCM_ReferencedSOPClassUID, sop_class);
+    item.findAndGetOFString(DCM_ReferencedSOPInstanceUID, sop_instance);
+    item.findAndGetUint16(DCM_FailureReason, reason);
+    items.push_back({sop_class.c_str(), sop_instance.c_str(), reason});
+  }
+  return items;
 }
 
 }  // namespace
@@ -185,6 +203,51 @@ struct StoreClient::State {
     return {ErrorCode::connection_failed, during, "The association with " + who() + " broke: " + text_of(condition) + ".", {}};
   }
 
+  // Wait for the N-EVENT-REPORT on the association that carried the N-ACTION; no report is no error.
+  std::optional<CommitmentReport> wait_for_report(int wait_s) {
+    T_ASC_PresentationContextID id = 0;
+    T_DIMSE_Message message{};
+    DcmDataset* detail = nullptr;
+    const OFCondition received = DIMSE_receiveCommand(association, DIMSE_NONBLOCKING, wait_s, &id, &message, &detail);
+    delete detail;
+    if (received == DUL_PEERREQUESTEDRELEASE) {
+      ASC_acknowledgeRelease(association);
+      drop(false);
+      return std::nullopt;
+    }
+    if (received == DIMSE_NODATAAVAILABLE) return std::nullopt;
+    if (received.bad() || message.CommandField != DIMSE_N_EVENT_REPORT_RQ || message.msg.NEventReportRQ.DataSetType != DIMSE_DATASET_PRESENT) {
+      drop(true);
+      return std::nullopt;
+    }
+    const T_DIMSE_N_EventReportRQ& request = message.msg.NEventReportRQ;
+    DcmDataset* dataset = nullptr;
+    if (DIMSE_receiveDataSetInMemory(association, DIMSE_NONBLOCKING, timeouts.response_s, &id, &dataset, nullptr, nullptr).bad() || dataset == nullptr) {
+      delete dataset;
+      drop(true);
+      return std::nullopt;
+    }
+    const std::unique_ptr<DcmDataset> owned(dataset);
+    T_DIMSE_Message answer{};
+    answer.CommandField = DIMSE_N_EVENT_REPORT_RSP;
+    T_DIMSE_N_EventReportRSP& response = answer.msg.NEventReportRSP;
+    response.MessageIDBeingRespondedTo = request.MessageID;
+    response.DimseStatus = STATUS_Success;
+    response.DataSetType = DIMSE_DATASET_NULL;
+    response.EventTypeID = request.EventTypeID;
+    response.opts = O_NEVENTREPORT_AFFECTEDSOPCLASSUID | O_NEVENTREPORT_AFFECTEDSOPINSTANCEUID | O_NEVENTREPORT_EVENTTYPEID;
+    OFStandard::strlcpy(response.AffectedSOPClassUID, UID_StorageCommitmentPushModelSOPClass, sizeof response.AffectedSOPClassUID);
+    OFStandard::strlcpy(response.AffectedSOPInstanceUID, UID_StorageCommitmentPushModelSOPInstance, sizeof response.AffectedSOPInstanceUID);
+    if (DIMSE_sendMessageUsingMemoryData(association, id, &answer, nullptr, nullptr, nullptr, nullptr).bad()) drop(true);
+    CommitmentReport report;
+    OFString transaction;
+    dataset->findAndGetOFString(DCM_TransactionUID, transaction);
+    report.transaction_uid = transaction.c_str();
+    report.committed = items_of(*dataset, DCM_ReferencedSOPSequence);
+    report.failed = items_of(*dataset, DCM_FailedSOPSequence);
+    return report;
+  }
+
   void release() {
     if (association == nullptr) return;
     const bool released = ASC_releaseAssociation(association).good();
@@ -193,6 +256,9 @@ struct StoreClient::State {
 };
 
 StoreClient::StoreClient(PeerAddress peer, AssociationTimeouts timeouts) : state_(std::make_unique<State>()) {
+  // DCMTK writes what peers sent to standard error; our errors say what is needed, without it.
+  static std::once_flag quiet;
+  std::call_once(quiet, [] { OFLog::configure(OFLogger::OFF_LOG_LEVEL); });
   state_->peer = std::move(peer);
   state_->timeouts = timeouts;
 }
@@ -272,6 +338,62 @@ Result<std::uint16_t> StoreClient::store(const std::filesystem::path& file) {
   delete detail;
   if (condition.bad()) return fail(state_->exchange_error(condition, during));
   return response.DimseStatus;
+}
+
+Result<std::optional<CommitmentReport>> StoreClient::request_commitment(const std::string& transaction_uid, const std::vector<CommitmentItem>& items,
+                                                                        int wait_s) {
+  constexpr const char* during = "request_commitment";
+  const std::vector<std::string> syntaxes{UID_LittleEndianExplicitTransferSyntax, UID_LittleEndianImplicitTransferSyntax};
+  if (auto associated = state_->associate({{UID_StorageCommitmentPushModelSOPClass, syntaxes}}); !associated) return fail(associated.error());
+  const T_ASC_PresentationContextID id = ASC_findAcceptedPresentationContextID(state_->association, UID_StorageCommitmentPushModelSOPClass);
+  if (id == 0) {
+    state_->release();
+    return fail(ErrorCode::peer_refused, during, state_->who() + " does not offer storage commitment; set storage_commitment = \"off\".");
+  }
+  DcmDataset dataset;
+  dataset.putAndInsertString(DCM_TransactionUID, transaction_uid.c_str());
+  for (std::size_t n = 0; n < items.size(); ++n) {
+    DcmItem* item = nullptr;
+    if (dataset.findOrCreateSequenceItem(DCM_ReferencedSOPSequence, item, -2).bad()) return fail(ErrorCode::internal, during, "The request could not be built.");
+    item->putAndInsertString(DCM_ReferencedSOPClassUID, items[n].sop_class_uid.c_str());
+    item->putAndInsertString(DCM_ReferencedSOPInstanceUID, items[n].sop_instance_uid.c_str());
+  }
+  T_DIMSE_Message message{};
+  message.CommandField = DIMSE_N_ACTION_RQ;
+  T_DIMSE_N_ActionRQ& request = message.msg.NActionRQ;
+  request.MessageID = state_->association->nextMsgID++;
+  request.ActionTypeID = 1;
+  request.DataSetType = DIMSE_DATASET_PRESENT;
+  OFStandard::strlcpy(request.RequestedSOPClassUID, UID_StorageCommitmentPushModelSOPClass, sizeof request.RequestedSOPClassUID);
+  OFStandard::strlcpy(request.RequestedSOPInstanceUID, UID_StorageCommitmentPushModelSOPInstance, sizeof request.RequestedSOPInstanceUID);
+  OFCondition condition = DIMSE_sendMessageUsingMemoryData(state_->association, id, &message, nullptr, &dataset, nullptr, nullptr);
+  T_DIMSE_Message answer{};
+  if (condition.good()) {
+    T_ASC_PresentationContextID answer_id = 0;
+    DcmDataset* detail = nullptr;
+    condition = DIMSE_receiveCommand(state_->association, DIMSE_NONBLOCKING, state_->timeouts.response_s, &answer_id, &answer, &detail);
+    delete detail;
+  }
+  if (condition.bad()) return fail(state_->exchange_error(condition, during));
+  if (answer.CommandField != DIMSE_N_ACTION_RSP) {
+    state_->drop(true);
+    return fail(ErrorCode::connection_failed, during, state_->who() + " answered the request for storage commitment with something else.");
+  }
+  if (answer.msg.NActionRSP.DataSetType != DIMSE_DATASET_NULL) {
+    T_ASC_PresentationContextID data_id = 0;
+    DcmDataset* unused = nullptr;
+    condition = DIMSE_receiveDataSetInMemory(state_->association, DIMSE_NONBLOCKING, state_->timeouts.response_s, &data_id, &unused, nullptr, nullptr);
+    delete unused;
+    if (condition.bad()) return fail(state_->exchange_error(condition, during));
+  }
+  if (answer.msg.NActionRSP.DimseStatus != STATUS_Success) {
+    state_->release();
+    return fail(ErrorCode::peer_refused, during, state_->who() + " refused the request for storage commitment.");
+  }
+  std::optional<CommitmentReport> report;
+  if (wait_s > 0) report = state_->wait_for_report(wait_s);
+  state_->release();
+  return report;
 }
 
 }  // namespace choana

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
+#include "dicom/commitment_report.h"
 
 namespace choana {
 
@@ -49,6 +51,12 @@ class StoreClient {
   /// C-STORE of one file; returns the peer's status. After any error but peer_refused, io_error and not_dicom the
   /// association has been aborted and must not be used again.
   [[nodiscard]] Result<std::uint16_t> store(const std::filesystem::path& file);
+
+  /// Ask the peer to take responsibility for these objects (PS3.4 annex J), on an association of its own. wait_s > 0: keep
+  /// it open that long for the report; none if it has not come by then (it may still come to our own port).
+  /// Errors: as connect; peer_refused also when the peer answers N-ACTION with a failure.
+  [[nodiscard]] Result<std::optional<CommitmentReport>> request_commitment(const std::string& transaction_uid,
+                                                                           const std::vector<CommitmentItem>& items, int wait_s);
 
   /// A-RELEASE; a peer that does not answer is aborted.
   void release();

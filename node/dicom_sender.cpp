@@ -15,6 +15,10 @@ class DicomSender final : public Sender {
   Result<std::uint16_t> send(const std::filesystem::path& file) override { return client_.store(file); }
   void release() override { client_.release(); }
   Status probe() override { return client_.echo(); }
+  Result<std::optional<CommitmentReport>> request_commitment(const std::string& transaction_uid, const std::vector<CommitmentItem>& items,
+                                                             int wait_s) override {
+    return client_.request_commitment(transaction_uid, items, wait_s);
+  }
 
  private:
   StoreClient client_;

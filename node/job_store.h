@@ -115,7 +115,8 @@ struct Delivery {
   std::int64_t next_at_ms = 0;
   std::string last_status;  // DIMSE status as four hex digits, or empty
   std::string last_error;   // a sentence, or empty
-  std::string commitment;   // "" | requested | committed | failed
+  std::string commitment;       // "" | requested | committed | failed (the peer says it does not keep it)
+  std::string transaction_uid;  // of the request for storage commitment
 };
 
 /// What the outbox learnt from one attempt that did not deliver.
@@ -307,7 +308,18 @@ class JobStore {
   [[nodiscard]] virtual Status mark_failed(const std::vector<DeliveryFailure>& failures, std::int64_t now_ms) = 0;
   /// Rows marked as sending that were not attempted go back to pending.
   [[nodiscard]] virtual Status mark_unsent(const std::vector<std::int64_t>& ids) = 0;
-  [[nodiscard]] virtual Status set_commitment(const std::vector<std::int64_t>& ids, const std::string& commitment, std::int64_t now_ms) = 0;
+  /// Delivered objects of one run for which storage commitment is to be asked (again): never asked, or no report within
+  /// 24 hours. Empty while an object of the run still waits for this destination.
+  [[nodiscard]] virtual Result<std::vector<Delivery>> due_commitments(const std::string& destination, std::int64_t now_ms) = 0;
+  /// Before the request goes out: remember its transaction, so that a report that comes after a restart is understood.
+  [[nodiscard]] virtual Status mark_commitment_requested(const std::vector<std::int64_t>& ids, const std::string& transaction_uid,
+                                                         std::int64_t now_ms) = 0;
+  /// The request could not be made: ask again at that time.
+  [[nodiscard]] virtual Status postpone_commitment(const std::vector<std::int64_t>& ids, std::int64_t ask_again_at_ms) = 0;
+  /// A report: objects that are kept become `committed`, those that are not are sent again (three times, then a dead
+  /// letter). Returns how many objects of ours it concerned. Errors: not_found for an unknown transaction.
+  [[nodiscard]] virtual Result<int> apply_commitment_report(const std::string& transaction_uid, const std::vector<std::string>& committed_sop_uids,
+                                                            const std::vector<std::string>& failed_sop_uids, std::int64_t now_ms) = 0;
   /// Send an object again, to every destination it had: the identical stored bytes. Returns how many rows were queued.
   /// Errors: not_found.
   [[nodiscard]] virtual Result<int> resend(const std::string& sop_instance_uid, std::int64_t now_ms) = 0;

@@ -11,6 +11,7 @@
 
 #include "core/log.h"
 #include "core/sha256.h"
+#include "core/unique_identifier.h"
 
 namespace choana {
 namespace {
@@ -122,6 +123,8 @@ struct Outbox::State {
   Status record_failure(const Delivery& delivery, DeliveryClass cls, const std::string& status, const std::string& sentence, bool& dead);
   Status record_trouble(Line& line, DestinationState& health, DeliveryClass cls, const std::string& sentence, bool unreachable);
   Status record_health(Line& line, DestinationState& health);
+  Status ask_commitments(Line& line);
+  Status apply_report(const CommitmentReport& report);
   void run(Line& line);
 };
 
@@ -293,13 +296,63 @@ Result<std::optional<std::int64_t>> Outbox::State::pass(Line& line) {
   }
   auto due = store.due_outbox(name, now, burst_max);
   if (!due) return fail(due.error());
-  if (due->empty()) return store.next_due_at(name);
+  if (due->empty()) {
+    if (line.settings.storage_commitment != StorageCommitmentMode::off)
+      if (auto asked = ask_commitments(line); !asked) return fail(asked.error());
+    return store.next_due_at(name);
+  }
   if (auto sent = send_burst(line, std::move(*due)); !sent) return fail(sent.error());
   const auto after = store.destination_state(name);
   if (!after) return fail(after.error());
   if (after->failures > 0)
     return std::optional(after->unreachable ? std::min(after->retry_at_ms, clock.wall_ms() + probe_interval_ms) : after->retry_at_ms);
-  return store.next_due_at(name);
+  const auto next = store.next_due_at(name);
+  // Commitment is asked for by the pass that finds nothing left to send.
+  if (next && !*next && line.settings.storage_commitment != StorageCommitmentMode::off) return std::optional(clock.wall_ms());
+  return next;
+}
+
+// One request for each run that is delivered as a whole; the transaction is stored before it goes out.
+Status Outbox::State::ask_commitments(Line& line) {
+  while (!stopping) {
+    const std::int64_t now = clock.wall_ms();
+    const auto due = store.due_commitments(line.settings.name, now);
+    if (!due) return fail(due.error());
+    if (due->empty()) return {};
+    std::vector<std::int64_t> ids;
+    std::vector<CommitmentItem> items;
+    std::string key = line.settings.name + "|" + std::to_string(now);
+    for (const Delivery& delivery : *due) {
+      ids.push_back(delivery.id);
+      items.push_back({delivery.sop_class_uid, delivery.sop_instance_uid, 0});
+      key += "|" + delivery.sop_instance_uid;
+      if (delivery.commitment == "requested")
+        log::warn("node", "commitment_report_missing", {{"study", delivery.study_number}, {"destination", line.settings.name}, {"kind", delivery.kind}});
+    }
+    const std::string transaction = derive_uid("storage-commitment", key);
+    if (auto marked = store.mark_commitment_requested(ids, transaction, now); !marked) return marked;
+    if (!line.sender) line.sender = make_sender(line.settings);
+    const int wait_s = line.settings.storage_commitment == StorageCommitmentMode::same_association ? commitment_report_wait_s : 0;
+    const auto report = line.sender->request_commitment(transaction, items, wait_s);
+    if (!report) {
+      log::warn("node", "commitment_not_requested", {{"destination", line.settings.name}, {"reason", report.error().message}});
+      return store.postpone_commitment(ids, now + configuration_retry_ms);
+    }
+    if (*report)
+      if (auto applied = apply_report(**report); !applied && applied.error().code != ErrorCode::not_found) return applied;
+  }
+  return {};
+}
+
+Status Outbox::State::apply_report(const CommitmentReport& report) {
+  std::vector<std::string> committed;
+  std::vector<std::string> failed;
+  for (const CommitmentItem& item : report.committed) committed.push_back(item.sop_instance_uid);
+  for (const CommitmentItem& item : report.failed) failed.push_back(item.sop_instance_uid);
+  const auto concerned = store.apply_commitment_report(report.transaction_uid, committed, failed, clock.wall_ms());
+  if (!concerned) return fail(concerned.error());
+  if (!failed.empty()) log::warn("node", "commitment_failed", {{"objects", failed.size()}});
+  return {};
 }
 
 void Outbox::State::run(Line& line) {
@@ -336,6 +389,18 @@ Result<std::optional<std::int64_t>> Outbox::run_once(const std::string& destinat
   for (const auto& line : state_->lines)
     if (line->settings.name == destination) return state_->pass(*line);
   return fail(ErrorCode::not_found, "outbox", "There is no destination named " + destination + ".");
+}
+
+bool Outbox::take_commitment_report(const std::string& transfer_syntax_uid, const std::vector<std::uint8_t>& data_set) {
+  const auto report = read_commitment_report(transfer_syntax_uid, data_set);
+  const Status applied = report ? state_->apply_report(*report) : Status(fail(report.error()));
+  if (applied) {
+    notify();
+    return true;
+  }
+  log::warn("node", "commitment_report_not_taken", {{"reason", applied.error().message}});
+  // Only a store that could not write makes a repetition worthwhile.
+  return applied.error().code != ErrorCode::io_error && applied.error().code != ErrorCode::disk_full;
 }
 
 void Outbox::start() {

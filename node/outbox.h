@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/result.h"
+#include "dicom/commitment_report.h"
 #include "node/job_store.h"
 #include "node/node_settings.h"
 
@@ -40,6 +41,8 @@ inline constexpr int refusals_max = 3;
 inline constexpr std::int64_t transient_age_max_ms = 14LL * 24 * 3600 * 1000;
 inline constexpr int transient_attempts_min = 1000;
 inline constexpr std::int64_t probe_interval_ms = 30 * 1000;
+/// storage_commitment = "same": how long an association stays open for its report.
+inline constexpr int commitment_report_wait_s = 20;
 
 /// One association to a destination; one thread uses it at a time.
 class Sender {
@@ -52,6 +55,9 @@ class Sender {
   virtual void release() = 0;
   /// C-ECHO on an association of its own.
   [[nodiscard]] virtual Status probe() = 0;
+  /// N-ACTION for storage commitment on an association of its own; wait_s: how long to wait there for the report.
+  [[nodiscard]] virtual Result<std::optional<CommitmentReport>> request_commitment(const std::string& transaction_uid,
+                                                                                   const std::vector<CommitmentItem>& items, int wait_s) = 0;
 };
 using SenderFactory = std::function<std::unique_ptr<Sender>(const DestinationSettings&)>;
 
@@ -75,6 +81,10 @@ class Outbox {
   /// One pass over one destination, in the calling thread: send what is due. Returns the Unix time in ms when the next
   /// pass makes sense, or none when nothing waits. (The threads call this; tests do, too.)
   [[nodiscard]] Result<std::optional<std::int64_t>> run_once(const std::string& destination);
+
+  /// A storage commitment report that came to our port (PS3.4 J.3.3), its data set as received. Returns whether it is
+  /// durably taken; false asks the peer to try again.
+  [[nodiscard]] bool take_commitment_report(const std::string& transfer_syntax_uid, const std::vector<std::uint8_t>& data_set);
 
   /// Start a thread per destination.
   void start();

@@ -22,6 +22,8 @@ constexpr int events_per_study_max = 500;
 constexpr int page_max = 1000;
 // A wait that is further away than any we set comes from a clock that was wrong: treat it as over.
 constexpr Integer outbox_wait_max_ms = 20LL * 60 * 1000;
+constexpr Integer commitment_wait_ms = 24LL * 3600 * 1000;  // without a report: ask again
+constexpr int commitment_failures_max = 3;
 constexpr Integer job_wait_max_ms = 24LL * 3600 * 1000;
 
 std::string text_of(StudyState state) { return std::string(to_string(state)); }
@@ -132,7 +134,7 @@ JobCreated insert_job(session& sql, Integer study, const std::string& key, int r
 
 constexpr const char* delivery_columns =
     "SELECT o.id, o.destination, s.uid, o.study, r.kind, r.sop_class, r.sop_uid, r.file, r.sha256, o.state, o.attempts, o.refusals, o.created_at, "
-    "o.next_at, o.last_status, o.last_error, o.commitment FROM outbox o JOIN result r ON r.id = o.result JOIN study s ON s.number = o.study ";
+    "o.next_at, o.last_status, o.last_error, o.commitment, o.transaction_uid FROM outbox o JOIN result r ON r.id = o.result JOIN study s ON s.number = o.study ";
 
 struct DeliveryRow {
   Delivery delivery;
@@ -144,7 +146,7 @@ struct DeliveryRow {
     Delivery& d = delivery;
     return (std::forward<Prepare>(prepare), into(id), into(d.destination), into(d.study_instance_uid), into(study), into(d.kind), into(d.sop_class_uid),
             into(d.sop_instance_uid), into(d.file), into(d.sha256), into(state), into(d.attempts), into(d.refusals), into(created), into(next),
-            into(d.last_status), into(d.last_error), into(d.commitment));
+            into(d.last_status), into(d.last_error), into(d.commitment), into(d.transaction_uid));
   }
   [[nodiscard]] Delivery get() const {
     Delivery d = delivery;
@@ -182,10 +184,10 @@ void settle_job(session& sql, Integer job, Integer now) {
     return;
   }
   const std::string text = std::to_string(failed) + " object(s) were refused for good; see the deliveries, correct the cause and resend.";
-  sql << "UPDATE study SET state = 'failed', reason_code = 'peer_refused', reason_text = :t, updated_at = :n WHERE number = :s AND state = 'sending' "
-         "AND EXISTS (SELECT 1 FROM job WHERE id = :j AND state = 'sending')",
+  sql << "UPDATE study SET state = 'failed', reason_code = 'peer_refused', reason_text = :t, updated_at = :n WHERE number = :s AND state IN ('sending', 'delivered') "
+         "AND EXISTS (SELECT 1 FROM job WHERE id = :j AND state IN ('sending', 'delivered'))",
       use(text), use(now), use(study), use(job);
-  sql << "UPDATE job SET state = 'failed', reason_code = 'peer_refused', reason_text = :t WHERE id = :j AND state = 'sending'", use(text), use(job);
+  sql << "UPDATE job SET state = 'failed', reason_code = 'peer_refused', reason_text = :t WHERE id = :j AND state IN ('sending', 'delivered')", use(text), use(job);
   insert_event(sql, study, "delivery_failed", text, now);
 }
 
@@ -543,7 +545,7 @@ class SqliteJobStore final : public JobStore {
       Integer job = 0;
       sql << "SELECT job FROM outbox WHERE id = :i", use(row), into(job);
       if (!sql.got_data()) return fail(not_found("The outbox has no such row."));
-      sql << "UPDATE outbox SET state = 'delivered', attempts = attempts + 1, delivered_at = :n, last_status = :s, last_error = '' WHERE id = :i", use(now),
+      sql << "UPDATE outbox SET state = 'delivered', attempts = attempts + 1, delivered_at = :n, last_status = :s, last_error = '', commitment = '', commitment_at = 0, transaction_uid = '' WHERE id = :i", use(now),
           use(status), use(row);
       settle_job(sql, job, now);
       return {};
@@ -570,16 +572,70 @@ class SqliteJobStore final : public JobStore {
     });
   }
 
-  Status set_commitment(const std::vector<std::int64_t>& ids, const std::string& commitment, std::int64_t now_ms) override {
-    static_cast<void>(now_ms);
-    return db_->change([&](session& sql) -> Status {
-      Integer row = 0;
-      soci::statement statement = (sql.prepare << "UPDATE outbox SET commitment = :c WHERE id = :i", use(commitment), use(row));
-      for (const std::int64_t id : ids) {
-        row = id;
+  Result<std::vector<Delivery>> due_commitments(const std::string& destination, std::int64_t now_ms) override {
+    return db_->look([&](session& sql) -> Result<std::vector<Delivery>> {
+      const Integer now = now_ms;
+      const Integer unanswered = now - commitment_wait_ms;
+      const Integer absurd = now + commitment_wait_ms;
+      Integer job = 0;
+      sql << "SELECT o.job FROM outbox o WHERE o.destination = :d AND o.state = 'delivered' AND "
+             "((o.commitment = '' AND (o.commitment_at <= :n OR o.commitment_at > :a)) OR "
+             "(o.commitment = 'requested' AND (o.commitment_at <= :u OR o.commitment_at > :a2))) "
+             "AND NOT EXISTS (SELECT 1 FROM outbox w WHERE w.job = o.job AND w.destination = o.destination AND w.state IN ('pending', 'sending')) "
+             "ORDER BY o.job LIMIT 1",
+          use(destination), use(now), use(absurd), use(unanswered), use(absurd), into(job);
+      std::vector<Delivery> due;
+      if (!sql.got_data()) return due;
+      DeliveryRow row;
+      soci::statement statement = row.bind((sql.prepare << std::string(delivery_columns) +
+                                                               "WHERE o.job = :j AND o.destination = :d AND o.state = 'delivered' AND o.commitment IN ('', 'requested') "
+                                                               "ORDER BY o.id LIMIT 1000",
+                                            use(job), use(destination)));
+      statement.execute();
+      while (statement.fetch()) due.push_back(row.get());
+      return due;
+    });
+  }
+
+  Status mark_commitment_requested(const std::vector<std::int64_t>& ids, const std::string& transaction_uid, std::int64_t now_ms) override {
+    return set_commitment(ids, "requested", transaction_uid, now_ms);
+  }
+
+  Status postpone_commitment(const std::vector<std::int64_t>& ids, std::int64_t ask_again_at_ms) override {
+    return set_commitment(ids, "", "", ask_again_at_ms);
+  }
+
+  Result<int> apply_commitment_report(const std::string& transaction_uid, const std::vector<std::string>& committed_sop_uids,
+                                      const std::vector<std::string>& failed_sop_uids, std::int64_t now_ms) override {
+    return db_->change([&](session& sql) -> Result<int> {
+      const Integer now = now_ms;
+      int known = 0;
+      sql << "SELECT count(*) FROM outbox WHERE transaction_uid = :t AND transaction_uid <> ''", use(transaction_uid), into(known);
+      if (known == 0) return fail(not_found("No storage commitment of this transaction was asked for."));
+      const std::string of_transaction = "WHERE transaction_uid = :t AND state = 'delivered' AND result = (SELECT id FROM result WHERE sop_uid = :u)";
+      int concerned = 0;
+      for (const std::string& uid : committed_sop_uids) {
+        soci::statement statement = (sql.prepare << "UPDATE outbox SET commitment = 'committed', commitment_at = :n " + of_transaction, use(now),
+                                     use(transaction_uid), use(uid));
         statement.execute(true);
+        concerned += static_cast<int>(statement.get_affected_rows());
       }
-      return {};
+      std::set<Integer> jobs;
+      for (const std::string& uid : failed_sop_uids) {
+        Integer row = 0, job = 0, study = 0;
+        int refusals = 0;
+        sql << "SELECT id, job, study, refusals FROM outbox " + of_transaction, use(transaction_uid), use(uid), into(row), into(job), into(study), into(refusals);
+        if (!sql.got_data()) continue;
+        ++concerned;
+        const std::string state = refusals + 1 >= commitment_failures_max ? "failed" : "pending";
+        sql << "UPDATE outbox SET state = :s, refusals = refusals + 1, next_at = 0, commitment = 'failed', transaction_uid = '', "
+               "last_error = 'The destination says that it does not keep this object.' WHERE id = :i",
+            use(state), use(row);
+        insert_event(sql, study, "commitment_failed", "A destination says that it does not keep an object; it is " + std::string(state == "pending" ? "sent again." : "given up."), now);
+        jobs.insert(job);
+      }
+      for (const Integer job : jobs) settle_job(sql, job, now);
+      return concerned;
     });
   }
 
@@ -592,7 +648,7 @@ class SqliteJobStore final : public JobStore {
           into(job), into(study), into(removed);
       if (!sql.got_data()) return fail(not_found("No result has this SOP Instance UID."));
       if (removed != 0) return fail(not_found("This result is no longer kept; reprocess the study."));
-      soci::statement statement = (sql.prepare << "UPDATE outbox SET state = 'pending', refusals = 0, next_at = 0, commitment = '' WHERE result = :r "
+      soci::statement statement = (sql.prepare << "UPDATE outbox SET state = 'pending', refusals = 0, next_at = 0, commitment = '', transaction_uid = '' WHERE result = :r "
                                                   "AND state IN ('delivered', 'failed', 'pending')",
                                    use(result));
       statement.execute(true);
@@ -689,7 +745,7 @@ class SqliteJobStore final : public JobStore {
       sql << "UPDATE instance SET state = 'removed' WHERE state <> 'removed' AND study IN (SELECT s.number FROM study s WHERE "
              "s.state IN ('delivered', 'not_analysed', 'failed') AND s.last_at < :i "
              "AND NOT EXISTS (SELECT 1 FROM instance n WHERE n.study = s.number AND n.state = 'active' AND n.revision = 0) "
-             "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.study = s.number AND o.state IN ('pending', 'sending')) "
+             "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.study = s.number AND (o.state IN ('pending', 'sending') OR o.commitment = 'requested')) "
              "AND (s.last_at < :r OR (s.conflicts = 0 AND NOT EXISTS (SELECT 1 FROM outbox f WHERE f.study = s.number AND f.state = 'failed'))) "
              "AND EXISTS (SELECT 1 FROM instance a WHERE a.study = s.number AND a.state <> 'removed') ORDER BY s.number LIMIT :l)",
           use(inputs), use(results), use(limit);
@@ -823,6 +879,21 @@ class SqliteJobStore final : public JobStore {
       }
     }
     return queued;
+  }
+
+  Status set_commitment(const std::vector<std::int64_t>& ids, const std::string& commitment, const std::string& transaction_uid, std::int64_t at_ms) {
+    return db_->change([&](session& sql) -> Status {
+      Integer row = 0;
+      const Integer at = at_ms;
+      soci::statement statement =
+          (sql.prepare << "UPDATE outbox SET commitment = :c, transaction_uid = :t, commitment_at = :a WHERE id = :i AND state = 'delivered'", use(commitment),
+           use(transaction_uid), use(at), use(row));
+      for (const std::int64_t id : ids) {
+        row = id;
+        statement.execute(true);
+      }
+      return {};
+    });
   }
 
   Status set_pending_state(const std::vector<std::int64_t>& ids, const std::string& from, const std::string& to) {

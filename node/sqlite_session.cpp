@@ -106,7 +106,11 @@ CREATE TABLE outbox(
   last_status TEXT NOT NULL DEFAULT '',
   last_error TEXT NOT NULL DEFAULT '',
   commitment TEXT NOT NULL DEFAULT '',
+  commitment_at INTEGER NOT NULL DEFAULT 0,
+  transaction_uid TEXT NOT NULL DEFAULT '',
   UNIQUE(result, destination));
+CREATE INDEX outbox_commitment ON outbox(destination, commitment, commitment_at) WHERE state = 'delivered';
+CREATE INDEX outbox_transaction ON outbox(transaction_uid) WHERE transaction_uid <> '';
 CREATE INDEX outbox_by_destination ON outbox(destination, state, next_at);
 CREATE INDEX outbox_by_study ON outbox(study, destination, state, id);
 CREATE INDEX outbox_by_job ON outbox(job, state);

@@ -2,7 +2,9 @@
 
 #include <dcmtk/config/osconfig.h>
 
+#include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmnet/scp.h>
 #include <gtest/gtest.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -307,6 +309,175 @@ TEST(StoreClient, APeerThatDiesIsNoticedAndTheNextAssociationIsNew) {
   EXPECT_EQ(status.error().code, ErrorCode::connection_failed) << status.error().message;
   EXPECT_FALSE(client.connected());
   EXPECT_EQ(client.connect({file}).error().code, ErrorCode::connection_failed);
+}
+
+// Storage commitment by DCMTK's acceptor: reports on the same association, then ends.
+class CommitmentScp final : public DcmSCP {
+ public:
+  CommitmentScp(bool reports, Uint16 action_status) : reports_(reports), action_status_(action_status) {
+    port_ = free_port();
+    setPort(port_);
+    setAETitle("PACS");
+    setConnectionBlockingMode(DUL_NOBLOCK);
+    setConnectionTimeout(30);
+    OFList<OFString> syntaxes;
+    syntaxes.push_back(UID_LittleEndianImplicitTransferSyntax);
+    addPresentationContext(UID_StorageCommitmentPushModelSOPClass, syntaxes);
+    EXPECT_TRUE(openListenPort().good());
+    thread_ = std::thread([this] { acceptAssociations(); });
+  }
+  ~CommitmentScp() override { thread_.join(); }
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  std::string transaction;
+  unsigned long items = 0;
+
+ protected:
+  OFBool stopAfterCurrentAssociation() override { return OFTrue; }
+  OFBool stopAfterConnectionTimeout() override { return OFTrue; }
+  OFCondition handleIncomingCommand(T_DIMSE_Message* message, const DcmPresentationContextInfo& context) override {
+    if (message->CommandField != DIMSE_N_ACTION_RQ) return DcmSCP::handleIncomingCommand(message, context);
+    DcmDataset* request = nullptr;
+    Uint16 action = 0;
+    OFCondition condition = receiveACTIONRequest(message->msg.NActionRQ, context.presentationContextID, request, action);
+    const std::unique_ptr<DcmDataset> owned(request);
+    if (condition.bad()) return condition;
+    OFString uid;
+    request->findAndGetOFString(DCM_TransactionUID, uid);
+    transaction = uid.c_str();
+    DcmSequenceOfItems* sequence = nullptr;
+    if (request->findAndGetSequence(DCM_ReferencedSOPSequence, sequence).good()) items = sequence->card();
+    EXPECT_EQ(action, 1);
+    condition = sendACTIONResponse(context.presentationContextID, message->msg.NActionRQ.MessageID, message->msg.NActionRQ.RequestedSOPClassUID,
+                                   message->msg.NActionRQ.RequestedSOPInstanceUID, action_status_);
+    if (condition.bad() || !reports_) return condition;
+    DcmDataset report;
+    report.putAndInsertString(DCM_TransactionUID, uid.c_str());
+    for (unsigned long n = 0; n < items; ++n) {
+      DcmItem* item = nullptr;
+      const bool fails = n == 0;
+      report.findOrCreateSequenceItem(fails ? DCM_FailedSOPSequence : DCM_ReferencedSOPSequence, item, -2);
+      OFString value;
+      sequence->getItem(n)->findAndGetOFString(DCM_ReferencedSOPInstanceUID, value);
+      item->putAndInsertString(DCM_ReferencedSOPInstanceUID, value.c_str());
+      item->putAndInsertString(DCM_ReferencedSOPClassUID, sr_storage);
+      if (fails) item->putAndInsertUint16(DCM_FailureReason, 0x0112);
+    }
+    Uint16 status = 0xFFFF;
+    return sendEVENTREPORTRequest(context.presentationContextID, UID_StorageCommitmentPushModelSOPInstance, message->msg.NActionRQ.MessageID, 2, &report,
+                                  status);
+  }
+
+ private:
+  bool reports_;
+  Uint16 action_status_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST(StorageCommitment, IsAskedForAndReportedOnTheSameAssociation) {
+  CommitmentScp scp(true, STATUS_Success);
+  const auto report = StoreClient(peer_at(scp.port())).request_commitment("2.25.77", {{sr_storage, "2.25.1", 0}, {sr_storage, "2.25.2", 0}}, 10);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_TRUE(*report);
+  EXPECT_EQ(scp.transaction, "2.25.77");
+  EXPECT_EQ((*report)->transaction_uid, "2.25.77");
+  ASSERT_EQ((*report)->committed.size(), 1U);
+  EXPECT_EQ((*report)->committed[0].sop_instance_uid, "2.25.2");
+  ASSERT_EQ((*report)->failed.size(), 1U);
+  EXPECT_EQ((*report)->failed[0].sop_instance_uid, "2.25.1");
+  EXPECT_EQ((*report)->failed[0].failure_reason, 0x0112);
+}
+
+TEST(StorageCommitment, WithoutWaitingThereIsNoReportYet) {
+  CommitmentScp scp(false, STATUS_Success);
+  const auto report = StoreClient(peer_at(scp.port())).request_commitment("2.25.77", {{sr_storage, "2.25.1", 0}}, 0);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(*report);
+  EXPECT_EQ(scp.items, 1U);
+}
+
+TEST(StorageCommitment, ARefusedRequestIsAnError) {
+  CommitmentScp scp(false, 0x0110);
+  const auto report = StoreClient(peer_at(scp.port())).request_commitment("2.25.77", {{sr_storage, "2.25.1", 0}}, 5);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::peer_refused);
+}
+
+TEST(StorageCommitment, APeerThatDoesNotOfferItIsSaidSo) {
+  if (!StoreScp::installed()) GTEST_SKIP() << "storescp (package dcmtk) is not installed";
+  const test::TemporaryFolder received;
+  const StoreScp scp(received.path());
+  ASSERT_TRUE(scp.wait_until_listening());
+  const auto report = StoreClient(peer_at(scp.port())).request_commitment("2.25.77", {{sr_storage, "2.25.1", 0}}, 5);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::peer_refused);
+}
+
+// DCMTK writes, our bounded reader reads.
+std::vector<std::uint8_t> written_report(E_TransferSyntax syntax, E_EncodingType lengths) {
+  DcmDataset dataset;
+  dataset.putAndInsertString(DCM_TransactionUID, "2.25.77");
+  dataset.putAndInsertString(DCM_RetrieveAETitle, "ARCHIVE");
+  for (const char* uid : {"2.25.1", "2.25.22"}) {
+    DcmItem* item = nullptr;
+    dataset.findOrCreateSequenceItem(DCM_ReferencedSOPSequence, item, -2);
+    item->putAndInsertString(DCM_ReferencedSOPClassUID, sr_storage);
+    item->putAndInsertString(DCM_ReferencedSOPInstanceUID, uid);
+    item->putAndInsertUint8Array(DcmTag(0x0009, 0x1010, EVR_UN), reinterpret_cast<const Uint8*>("abcd"), 4);
+  }
+  DcmItem* item = nullptr;
+  dataset.findOrCreateSequenceItem(DCM_FailedSOPSequence, item, -2);
+  item->putAndInsertString(DCM_ReferencedSOPInstanceUID, "2.25.3");
+  item->putAndInsertUint16(DCM_FailureReason, 0x0110);
+  std::vector<char> buffer(65536);
+  DcmOutputBufferStream stream(buffer.data(), static_cast<offile_off_t>(buffer.size()));
+  dataset.transferInit();
+  EXPECT_TRUE(dataset.write(stream, syntax, lengths, nullptr).good());
+  dataset.transferEnd();
+  void* bytes = nullptr;
+  offile_off_t size = 0;
+  stream.flushBuffer(bytes, size);
+  return {static_cast<std::uint8_t*>(bytes), static_cast<std::uint8_t*>(bytes) + size};
+}
+
+TEST(CommitmentReport, IsReadInEveryEncoding) {
+  for (const E_TransferSyntax syntax : {EXS_LittleEndianImplicit, EXS_LittleEndianExplicit})
+    for (const E_EncodingType lengths : {EET_ExplicitLength, EET_UndefinedLength}) {
+      const auto report = read_commitment_report(DcmXfer(syntax).getXferID(), written_report(syntax, lengths));
+      ASSERT_TRUE(report) << report.error().message;
+      EXPECT_EQ(report->transaction_uid, "2.25.77");
+      ASSERT_EQ(report->committed.size(), 2U);
+      EXPECT_EQ(report->committed[1].sop_instance_uid, "2.25.22");
+      EXPECT_EQ(report->committed[1].sop_class_uid, sr_storage);
+      ASSERT_EQ(report->failed.size(), 1U);
+      EXPECT_EQ(report->failed[0].failure_reason, 0x0110);
+    }
+}
+
+TEST(CommitmentReport, SurvivesAnyDamage) {
+  for (const E_TransferSyntax syntax : {EXS_LittleEndianImplicit, EXS_LittleEndianExplicit}) {
+    const std::string uid = DcmXfer(syntax).getXferID();
+    const std::vector<std::uint8_t> whole = written_report(syntax, EET_UndefinedLength);
+    for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+      const auto report = read_commitment_report(uid, {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(cut)});
+      if (report) {
+        EXPECT_LE(report->committed.size(), 2U);
+      }
+      for (const int value : {0x00, 0xFF, 0x7F}) {
+        std::vector<std::uint8_t> damaged = whole;
+        damaged[cut] = static_cast<std::uint8_t>(value);
+        static_cast<void>(read_commitment_report(uid, damaged));
+      }
+    }
+  }
+  // A nest of a thousand sequences is refused, not followed.
+  std::vector<std::uint8_t> nest;
+  for (int n = 0; n < 1000; ++n)
+    for (const int byte : {0x08, 0x00, 0x99, 0x11, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF})
+      nest.push_back(static_cast<std::uint8_t>(byte));
+  const auto report = read_commitment_report(UID_LittleEndianImplicitTransferSyntax, nest);
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::limit_exceeded);
 }
 
 }  // namespace

@@ -35,6 +35,11 @@ struct FakePacs {
   int probes = 0;
   int open = 0;
   std::function<void()> on_store;
+  std::vector<std::vector<std::string>> commitments_asked;  // SOP Instance UIDs of each request
+  std::string last_transaction;
+  std::optional<Error> commitment_error;
+  bool reports_at_once = false;
+  std::vector<std::string> not_kept;
 };
 
 class FakeSender final : public Sender {
@@ -72,6 +77,22 @@ class FakeSender final : public Sender {
     return {};
   }
 
+  Result<std::optional<CommitmentReport>> request_commitment(const std::string& transaction_uid, const std::vector<CommitmentItem>& items,
+                                                             int wait_s) override {
+    if (pacs_.commitment_error) return fail(*pacs_.commitment_error);
+    pacs_.last_transaction = transaction_uid;
+    std::vector<std::string>& asked = pacs_.commitments_asked.emplace_back();
+    CommitmentReport report;
+    report.transaction_uid = transaction_uid;
+    for (const CommitmentItem& item : items) {
+      asked.push_back(item.sop_instance_uid);
+      const bool kept = std::find(pacs_.not_kept.begin(), pacs_.not_kept.end(), item.sop_instance_uid) == pacs_.not_kept.end();
+      (kept ? report.committed : report.failed).push_back(item);
+    }
+    if (!pacs_.reports_at_once || wait_s == 0) return std::optional<CommitmentReport>();
+    return std::optional<CommitmentReport>(report);
+  }
+
  private:
   FakePacs& pacs_;
 };
@@ -96,6 +117,7 @@ class OutboxTest : public testing::Test {
     for (const char* name : {"pacs", "archive"}) {
       DestinationSettings destination;
       destination.name = name;
+      destination.storage_commitment = commitment;
       destinations.push_back(destination);
     }
     outbox = std::make_unique<Outbox>(
@@ -121,7 +143,8 @@ class OutboxTest : public testing::Test {
       const std::string content = study + "/" + kind;
       const std::string file = study + "_" + kind + ".dcm";
       std::ofstream(folder.path() / file) << content;
-      outcome.objects.push_back({kind, "1.2", study + "." + kind, study + ".9", file, sha256_hex(content)});
+      const std::string uid = study + (kind[1] == 'E' ? ".101" : kind[1] == 'R' ? ".102" : ".103");
+      outcome.objects.push_back({kind, "1.2", uid, study + ".9", file, sha256_hex(content)});
     }
     ASSERT_TRUE(store->finish_job(**lease, outcome, clock.now_ms));
   }
@@ -150,7 +173,50 @@ class OutboxTest : public testing::Test {
   std::unique_ptr<JobStore> store;
   std::unique_ptr<Outbox> outbox;
   std::uint64_t receive_id = 0;
+  StorageCommitmentMode commitment = StorageCommitmentMode::off;
+
+  std::vector<std::string> commitments(const std::string& study) {
+    std::vector<std::string> states;
+    const auto record = store->study(study);
+    for (const Delivery& d : record->deliveries) states.push_back(d.commitment);
+    return states;
+  }
 };
+
+// The data set of an N-EVENT-REPORT in Implicit VR Little Endian, PS3.4 table J.3-3, written by hand.
+std::vector<std::uint8_t> report_bytes(const std::string& transaction, const std::vector<std::string>& committed, const std::vector<std::string>& failed) {
+  std::vector<std::uint8_t> out;
+  const auto number = [](std::vector<std::uint8_t>& to, std::uint32_t value, int bytes) {
+    for (int n = 0; n < bytes; ++n) to.push_back(static_cast<std::uint8_t>(value >> (8 * n)));
+  };
+  const auto element = [&](std::vector<std::uint8_t>& to, std::uint32_t group, std::uint32_t tag, const std::vector<std::uint8_t>& value) {
+    number(to, group, 2);
+    number(to, tag, 2);
+    number(to, static_cast<std::uint32_t>(value.size()), 4);
+    to.insert(to.end(), value.begin(), value.end());
+  };
+  const auto text = [](std::string value) {
+    if (value.size() % 2 != 0) value += '\0';
+    return std::vector<std::uint8_t>(value.begin(), value.end());
+  };
+  const auto sequence = [&](std::uint32_t tag, const std::vector<std::string>& uids, bool failures) {
+    std::vector<std::uint8_t> items;
+    for (const std::string& uid : uids) {
+      std::vector<std::uint8_t> item;
+      element(item, 0x0008, 0x1150, text("1.2"));
+      element(item, 0x0008, 0x1155, text(uid));
+      if (failures) element(item, 0x0008, 0x1197, {0x12, 0x01});  // 0112H: no such object instance
+      element(items, 0xFFFE, 0xE000, item);
+    }
+    if (!uids.empty()) element(out, 0x0008, tag, items);
+  };
+  element(out, 0x0008, 0x1195, text(transaction));
+  sequence(0x1198, failed, true);
+  sequence(0x1199, committed, false);
+  return out;
+}
+
+const std::string implicit_little_endian = "1.2.840.10008.1.2";
 
 using Contents = std::vector<std::string>;
 
@@ -249,7 +315,7 @@ TEST_F(OutboxTest, ThreeRefusalsAreADeadLetterAndTheRestArrives) {
   EXPECT_EQ(seg.state, DeliveryState::failed);
   EXPECT_EQ(seg.last_status, "0122");
   EXPECT_EQ(seg.last_error, "The destination does not take this SOP class.");
-  ASSERT_EQ(*store->resend("1.SEG-ROI", clock.now_ms), 1);
+  ASSERT_EQ(*store->resend("1.101", clock.now_ms), 1);
   pacs["pacs"].answers.clear();
   static_cast<void>(run());
   EXPECT_EQ(pacs["pacs"].received.back(), "1/SEG-ROI");
@@ -378,8 +444,81 @@ TEST_F(OutboxTest, StoppingPutsBackWhatWasNotSent) {
   EXPECT_EQ(counts.sending, 0);
 }
 
+TEST_F(OutboxTest, AsksForCommitmentOfAWholeRunAndTakesTheReportFromTheSameAssociation) {
+  commitment = StorageCommitmentMode::same_association;
+  make_outbox();
+  pacs["pacs"].reports_at_once = true;
+  finish_study("1");
+  run_for(minute_ms);
+  EXPECT_EQ(pacs["pacs"].commitments_asked, (std::vector<Contents>{{"1.101", "1.102", "1.103"}}));
+  EXPECT_EQ(commitments("1"), (Contents{"committed", "committed", "committed"}));
+}
+
+TEST_F(OutboxTest, AReportThatComesAfterARestartIsUnderstood) {
+  commitment = StorageCommitmentMode::new_association;
+  make_outbox();
+  finish_study("1");
+  run_for(minute_ms);
+  EXPECT_EQ(commitments("1"), (Contents{"requested", "requested", "requested"}));
+  const std::string transaction = pacs["pacs"].last_transaction;
+  open_store();
+  make_outbox();
+  EXPECT_TRUE(outbox->take_commitment_report(implicit_little_endian, report_bytes(transaction, {"1.101", "1.103"}, {"1.102"})));
+  EXPECT_EQ(commitments("1"), (Contents{"committed", "failed", "committed"}));
+  EXPECT_EQ(state_of("1"), StudyState::sending);
+  run_for(minute_ms);
+  EXPECT_EQ(pacs["pacs"].received.back(), "1/SR-R") << "what is not kept is sent again";
+  EXPECT_EQ(pacs["pacs"].commitments_asked.back(), (Contents{"1.102"}));
+  EXPECT_TRUE(outbox->take_commitment_report(implicit_little_endian, report_bytes(pacs["pacs"].last_transaction, {"1.102"}, {})));
+  EXPECT_EQ(commitments("1"), (Contents{"committed", "committed", "committed"}));
+  EXPECT_EQ(state_of("1"), StudyState::delivered);
+}
+
+TEST_F(OutboxTest, WithoutAReportItAsksAgainAfterADay) {
+  commitment = StorageCommitmentMode::new_association;
+  make_outbox();
+  finish_study("1");
+  run_for(minute_ms);
+  clock.now_ms += 23 * hour_ms;
+  static_cast<void>(run());
+  EXPECT_EQ(pacs["pacs"].commitments_asked.size(), 1U);
+  const std::string first = pacs["pacs"].last_transaction;
+  clock.now_ms += hour_ms;
+  static_cast<void>(run());
+  EXPECT_EQ(pacs["pacs"].commitments_asked.size(), 2U);
+  EXPECT_NE(pacs["pacs"].last_transaction, first);
+}
+
+TEST_F(OutboxTest, AnArchiveThatNeverKeepsAnObjectEndsInADeadLetter) {
+  commitment = StorageCommitmentMode::same_association;
+  make_outbox();
+  pacs["pacs"].reports_at_once = true;
+  pacs["pacs"].not_kept = {"1.102"};
+  finish_study("1");
+  run_for(hour_ms);
+  EXPECT_EQ(std::count(pacs["pacs"].received.begin(), pacs["pacs"].received.end(), "1/SR-R"), 3);
+  EXPECT_EQ(state_of("1"), StudyState::failed);
+  EXPECT_EQ(commitments("1"), (Contents{"committed", "failed", "committed"}));
+}
+
+TEST_F(OutboxTest, AnArchiveWithoutCommitmentIsAskedRarelyAndDeliveryGoesOn) {
+  commitment = StorageCommitmentMode::new_association;
+  make_outbox();
+  pacs["pacs"].commitment_error = Error{ErrorCode::peer_refused, "request_commitment", "PACS does not offer storage commitment.", ""};
+  finish_study("1");
+  run_for(minute_ms);
+  EXPECT_EQ(state_of("1"), StudyState::delivered);
+  EXPECT_EQ(commitments("1"), (Contents{"", "", ""}));
+}
+
+TEST_F(OutboxTest, AReportOfAnUnknownTransactionOrRubbishChangesNothing) {
+  EXPECT_TRUE(outbox->take_commitment_report(implicit_little_endian, report_bytes("9.9.9", {"1.102"}, {}))) << "repeating it would not help";
+  EXPECT_TRUE(outbox->take_commitment_report(implicit_little_endian, {1, 2, 3}));
+  EXPECT_TRUE(outbox->take_commitment_report("1.2.840.10008.1.2.4.50", {}));
+}
+
 TEST_F(OutboxTest, ABacklogDrainsInBursts) {
-  constexpr int studies = 400;
+  constexpr int studies = 150;
   std::ofstream(folder.path() / "same.dcm") << "x";
   std::vector<ReceivedInstance> instances;
   for (int n = 0; n < studies; ++n) {
@@ -403,8 +542,8 @@ TEST_F(OutboxTest, ABacklogDrainsInBursts) {
   }
   int passes = 0;
   while (run() && ++passes < 100) {}
-  EXPECT_EQ(pacs["pacs"].received.size(), 2000U);
-  EXPECT_EQ(pacs["pacs"].associations, 8) << "256 objects an association";
+  EXPECT_EQ(pacs["pacs"].received.size(), 750U);
+  EXPECT_EQ(pacs["pacs"].associations, 3) << "256 objects an association";
 }
 
 }  // namespace
