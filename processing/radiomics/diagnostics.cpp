@@ -8,7 +8,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <utility>
 
 #include "core/version.h"
 
@@ -59,6 +61,34 @@ std::string json_quoted(const std::string& text) {
     result += c;
   }
   return result + "\"";
+}
+
+/// A Python literal of our own making as JSON.
+std::string json_of_literal(const std::string& literal) {
+  std::string json;
+  bool quoted = false;
+  for (std::size_t at = 0; at < literal.size(); ++at) {
+    const char c = literal[at];
+    if (c == '\'') {
+      json += '"';
+      quoted = !quoted;
+    } else if (quoted) {
+      if (c == '"' || c == '\\') json += '\\';
+      json += c;
+    } else if (literal.compare(at, 4, "None") == 0) {
+      json += "null";
+      at += 3;
+    } else if (literal.compare(at, 4, "True") == 0) {
+      json += "true";
+      at += 3;
+    } else if (literal.compare(at, 5, "False") == 0) {
+      json += "false";
+      at += 4;
+    } else {
+      json += c;
+    }
+  }
+  return json;
 }
 
 template <typename T, typename Text>
@@ -174,8 +204,9 @@ void DiagnosticsRecorder::add_versions() {
 }
 
 void DiagnosticsRecorder::add_configuration(const ExtractionProfile& profile, int label) {
-  text("Configuration_Settings", settings_literal(profile, label));
-  text("Configuration_EnabledImageTypes", image_types_literal(profile));
+  for (const auto& [name, value] : {std::pair{"Configuration_Settings", settings_literal(profile, label)},
+                                    std::pair{"Configuration_EnabledImageTypes", image_types_literal(profile)}})
+    sink_.push_back({std::string("diagnostics_") + name, value, json_of_literal(value)});
 }
 
 void DiagnosticsRecorder::add_image(const ScalarVolume& image, const std::string& stage) {

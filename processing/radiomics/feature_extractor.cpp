@@ -335,4 +335,20 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
   return result;
 }
 
+std::string aggregation(std::string_view family, const ExtractionSettings& settings) {
+  if (family == "shape") return "3D";
+  if (family == "shape2D") return "2D";
+  const std::string space = settings.force_2d ? "2.5D" : "3D";
+  if (family == "firstorder") return "3D";
+  if (family != "glcm" && family != "glrlm") return space;
+  switch (settings.weighting_norm) {
+    case WeightingNorm::none: return settings.force_2d ? "2.5D_direction_merged" : "3D_avg";
+    case WeightingNorm::no_weighting: return space + "_merged";
+    case WeightingNorm::euclidean: return space + "_weighted_euclidean";
+    case WeightingNorm::manhattan: return space + "_weighted_manhattan";
+    case WeightingNorm::infinity: return space + "_weighted_infinity";
+  }
+  return space;
+}
+
 }  // namespace choana::processing

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "core/feature.h"
@@ -47,5 +47,9 @@ struct ExtractionResult {
 /// is not a number, a constant image to normalise), invalid_profile (an image type this version lacks), limit_exceeded.
 [[nodiscard]] Result<ExtractionResult> extract_features(const ScalarVolume& image, const MaskVolume& mask, int label,
                                                         const ExtractionProfile& profile);
+
+/// How the matrices of a family are joined, in the words of IBSI: 3D_avg (mean over directions), 3D_merged, 2.5D_direction_merged (force2D: slices
+/// merged, mean over directions), 2.5D_merged, 3D, 2.5D (one matrix); 3D_weighted_euclidean and the like for PyRadiomics' weighting norms.
+[[nodiscard]] std::string aggregation(std::string_view family, const ExtractionSettings& settings);
 
 }  // namespace choana::processing

@@ -20,7 +20,8 @@ enum class Quantity { none, length, area, volume, per_length, intensity, intensi
 /// Listed: computed unless names are given. by_name: computed only when named. retired: PyRadiomics knows the name but gives no value.
 enum class Availability { listed, by_name, retired };
 
-/// One feature: name, code, quantity and formula in one row, so that they cannot drift apart. Rows are sorted by name.
+/// One feature: name, code, quantity and formula in one row, so that they cannot drift apart. Rows stand in the order of
+/// PyRadiomics: by name followed by "FeatureValue", so that MeanAbsoluteDeviation comes before Mean.
 /// A formula that has no value for this region returns NaN.
 template <typename Source>
 struct FeatureRow {

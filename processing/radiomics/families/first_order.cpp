@@ -113,8 +113,8 @@ constexpr std::array rows{
     // IBSI's kurtosis (IPH6) is this value minus 3, so the code is ours.
     Row{"Kurtosis", "FO_KURTOSIS", none, kurtosis},
     Row{"Maximum", "84IY", intensity, maximum},
-    Row{"Mean", "Q4LE", intensity, mean},
     Row{"MeanAbsoluteDeviation", "4FUA", intensity, mean_absolute_deviation},
+    Row{"Mean", "Q4LE", intensity, mean},
     Row{"Median", "Y12H", intensity, median},
     Row{"Minimum", "1GSF", intensity, minimum},
     Row{"Range", "2OJQ", intensity, range},

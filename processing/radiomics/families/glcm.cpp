@@ -133,6 +133,9 @@ double contrast(const S& s) {
   return s.expectation([](double i, double j) { return (i - j) * (i - j); });
 }
 double correlation(const S& s) {
+  // A single level has no spread; asked first, because rounding may leave a variance of 1e-32.
+  const auto occupied = [](const std::vector<double>& marginal) { return std::count_if(marginal.begin(), marginal.end(), [](double p) { return p > 0; }); };
+  if (occupied(s.px) < 2 || occupied(s.py) < 2) return 1;
   const double variance_x = s.expectation([&](double i, double) { return (i - s.ux) * (i - s.ux); });
   const double variance_y = s.expectation([&](double, double j) { return (j - s.uy) * (j - s.uy); });
   const double deviations = std::sqrt(variance_x) * std::sqrt(variance_y);

@@ -10,6 +10,10 @@ namespace {
 using Row = FeatureRow<LevelSizeStatistics>;
 constexpr auto none = Quantity::none;
 
+// An empty matrix (see count_runs) has no runs to differ: PyRadiomics gives 0 for these two and no value for the rest.
+double run_entropy(const LevelSizeStatistics& s) { return s.total() == 0 ? 0.0 : level_size::entropy(s); }
+double run_variance(const LevelSizeStatistics& s) { return s.total() == 0 ? 0.0 : level_size::size_variance(s); }
+
 constexpr std::array rows{
     Row{"GrayLevelNonUniformity", "R5YN", none, level_size::level_non_uniformity},
     Row{"GrayLevelNonUniformityNormalized", "OVBL", none, level_size::level_non_uniformity_normalised},
@@ -19,11 +23,11 @@ constexpr std::array rows{
     Row{"LongRunHighGrayLevelEmphasis", "3KUM", none, level_size::large_high_emphasis},
     Row{"LongRunLowGrayLevelEmphasis", "IVPO", none, level_size::large_low_emphasis},
     Row{"LowGrayLevelRunEmphasis", "V3SW", none, level_size::low_level_emphasis},
-    Row{"RunEntropy", "HJ9O", none, level_size::entropy},
+    Row{"RunEntropy", "HJ9O", none, run_entropy},
     Row{"RunLengthNonUniformity", "W92Y", none, level_size::size_non_uniformity},
     Row{"RunLengthNonUniformityNormalized", "IC23", none, level_size::size_non_uniformity_normalised},
     Row{"RunPercentage", "9ZK5", none, level_size::percentage},
-    Row{"RunVariance", "SXLW", none, level_size::size_variance},
+    Row{"RunVariance", "SXLW", none, run_variance},
     Row{"ShortRunEmphasis", "22OV", none, level_size::small_emphasis},
     Row{"ShortRunHighGrayLevelEmphasis", "GD3A", none, level_size::small_high_emphasis},
     Row{"ShortRunLowGrayLevelEmphasis", "HTZT", none, level_size::small_low_emphasis},

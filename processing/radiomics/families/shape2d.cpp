@@ -45,8 +45,8 @@ constexpr std::array rows{
     Row{"Perimeter", "SH2_PERIMETER", length, perimeter},
     Row{"PerimeterSurfaceRatio", "SH2_PERSURFRATIO", Quantity::per_length, perimeter_surface_ratio},
     Row{"PixelSurface", "SH2_PIXELSURF", Quantity::area, pixel_surface},
-    Row{"Sphericity", "SH2_SPHERICITY", none, sphericity},
     Row{"SphericalDisproportion", "SH2_SPHERDISP", none, spherical_disproportion, Availability::by_name},
+    Row{"Sphericity", "SH2_SPHERICITY", none, sphericity},
 };
 
 /// Marching squares over the padded slice. Two diagonal pixels stay apart.

@@ -59,7 +59,8 @@ std::vector<LevelSizeMatrix> count_runs(const LevelVolume& volume, int flat_axis
     counts.push_back(std::move(entries));
     weights.push_back(norm == WeightingNorm::no_weighting ? 1.0 : offset_length_mm(step, volume.spacing_mm, norm));
   }
-  if (norm != WeightingNorm::none && !counts.empty()) counts = {weighted_sum(counts, weights)};
+  if (norm != WeightingNorm::none) counts = {weighted_sum(counts, weights)};
+  else if (counts.empty() && steps.size() == 1) counts.emplace_back();
   std::vector<LevelSizeMatrix> matrices;
   for (std::vector<MatrixEntry>& entries : counts) matrices.push_back({volume.levels, std::move(entries)});
   return matrices;

@@ -15,7 +15,7 @@ struct LevelSizeMatrix {
 
 /// Count runs of equal level along each of the 13 directions; a voxel outside the region ends a run. A direction in which no line
 /// holds more than one voxel of the region is left out (PyRadiomics; a flat region). With a weighting norm all directions
-/// are joined with weight d, the norm of the step in mm.
+/// are joined with weight d, the norm of the step in mm. A single direction, or the joined one, is not left out: it may come back empty.
 /// Source: IBSI reference manual, grey level run length based features.
 [[nodiscard]] std::vector<LevelSizeMatrix> count_runs(const LevelVolume& volume, int flat_axis, WeightingNorm norm);
 
