@@ -102,7 +102,13 @@ class StudyRun {
     measure();
     predict();
     conclude();
-    for (SeriesState& state : series_) findings_.series.push_back(state.decision);
+    for (SeriesState& state : series_) {
+      if (state.decision.role.empty() && !state.role.role.empty()) {
+        state.decision.role = state.role.role;
+        if (!settings_.packages.empty()) state.decision.reasons.push_back("Not measured: no model in use needs it.");
+      }
+      findings_.series.push_back(state.decision);
+    }
     return std::move(findings_);
   }
 
@@ -354,7 +360,6 @@ class StudyRun {
         const std::size_t r = roi_index(findings_.measured[m], std::move(*roi));
         tasks_.push_back({m, r, findings_.measured[m].role, {}, {}, default_profile()});
       }
-      if (series_[n].decision.role.empty()) series_[n].decision.role = series_[n].role.role;
     }
   }
 

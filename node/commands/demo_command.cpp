@@ -174,7 +174,11 @@ bool show(const fs::path& out, const nlohmann::json& result) {
   if (result.at("predictions").empty()) line("prediction", "none (radiomics only)");
   for (const auto& prediction : result.at("predictions")) {
     char value[160];
-    std::snprintf(value, sizeof value, "%.1f %s", prediction.at("value").get<double>(), prediction.at("unit").get<std::string>().c_str());
+    const std::string unit = prediction.at("unit");
+    if (unit == "1")
+      std::snprintf(value, sizeof value, "%.4g", prediction.at("value").get<double>());
+    else
+      std::snprintf(value, sizeof value, "%.1f %s", prediction.at("value").get<double>(), unit.c_str());
     std::string text = prediction.at("output").get<std::string>() + " " + value;
     if (prediction.at("threshold").is_number()) {
       std::snprintf(value, sizeof value, " (threshold %.1f %s)", prediction["threshold"].get<double>(), prediction["unit"].get<std::string>().c_str());

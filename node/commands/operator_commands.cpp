@@ -89,7 +89,8 @@ void print_result(const nlohmann::json& result) {
     const std::string role = series.at("role");
     std::cout << "  " << series.at("series_number") << "  " << (role.empty() ? "not used" : role) << "  \"" << series.at("description").get<std::string>() << "\"\n";
     print_indented(series.at("reasons"), "because ");
-    print_indented(series.at("rejected"), "against ");
+    // Of a series that has its role, the rules that did not fit are noise; --json has them all.
+    if (role.empty()) print_indented(series.at("rejected"), "against ");
   }
   if (!result.at("rois").empty()) std::cout << "regions:\n";
   for (const auto& roi : result.at("rois")) {

@@ -54,7 +54,7 @@ TEST(WorkerSandbox, LimitsMemory) {
 TEST(WorkerSandbox, LimitsCpuTime) {
   EXPECT_EQ(in_child([] {
               if (!confine_worker({.cpu_max_s = 1})) return 1;
-              for (volatile unsigned n = 0;; n = n + 1) {
+              for (volatile bool again = true; again;) {
               }
               return 2;
             }), 128 + SIGKILL);
