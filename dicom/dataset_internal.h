@@ -89,6 +89,15 @@ struct FrameGroups {
 /// Facts of a classic object (groups without items), or of one frame.
 AcquisitionFacts read_acquisition(const Item& data_set, const FrameGroups& groups, const std::string& transfer_syntax_uid);
 
+/// A distance of pixels or slices that a scanner can mean: 1e-4 to 1e4 mm.
+inline bool is_plausible_spacing(double mm) { return mm >= 1e-4 && mm <= 1e4; }
+/// Within a kilometre of the isocentre.
+inline bool is_plausible_position(const std::vector<double>& mm) {
+  for (const double coordinate : mm)
+    if (!(coordinate >= -1e6 && coordinate <= 1e6)) return false;
+  return true;
+}
+
 bool is_lossy_transfer_syntax(const std::string& uid);
 
 }  // namespace choana::dicom

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "dicom/dataset_internal.h"
@@ -25,7 +26,8 @@ bool is_enhanced_image(const std::string& uid) {
 void read_geometry(AcquiredSlice& slice, const std::vector<double>& position, const std::vector<double>& orientation,
                    const std::vector<double>& spacing) {
   if (position.size() < 3 || orientation.size() < 6 || spacing.size() < 2) return;
-  if (!(spacing[0] > 0) || !(spacing[1] > 0)) return;
+  if (!is_plausible_spacing(spacing[0]) || !is_plausible_spacing(spacing[1])) return;
+  if (!is_plausible_position(position)) return;
   Vector3 row{orientation[0], orientation[1], orientation[2]};
   Vector3 column{orientation[3], orientation[4], orientation[5]};
   const double row_length = norm(row), column_length = norm(column);
@@ -75,13 +77,13 @@ ModalityTransform read_transform(const Item& ds, const FrameGroups& groups, cons
   const Item lut = ds.first(DCM_ModalityLUTSequence);
   const std::vector<double> descriptor = lut.numbers(DCM_LUTDescriptor, 3);
   if (descriptor.size() < 3) return transform;
-  const std::size_t entries = descriptor[0] == 0 ? 65536 : static_cast<std::size_t>(static_cast<std::uint16_t>(static_cast<int>(descriptor[0])));
+  const std::size_t entries = descriptor[0] == 0 ? 65536 : static_cast<std::size_t>(static_cast<std::uint16_t>(static_cast<int>(std::clamp(descriptor[0], -65536.0, 65536.0))));
   DcmElement* data = lut.element(DCM_LUTData);
   Uint16* words = nullptr;
   if (data == nullptr || entries == 0 || data->getLength() < 2 * entries || data->getUint16Array(words).bad() || words == nullptr) return transform;
   transform.is_table = true;
   // The first mapped value has the sign of the pixels (PS3.3 C.11.1.1.1); its VR may be either.
-  const int first = static_cast<int>(descriptor[1]);
+  const int first = static_cast<int>(std::clamp(descriptor[1], -65536.0, 65536.0));
   transform.table_first = layout.is_signed ? static_cast<double>(static_cast<std::int16_t>(first)) : static_cast<double>(static_cast<std::uint16_t>(first));
   transform.table.assign(words, words + entries);
   return transform;
@@ -205,7 +207,7 @@ Result<std::vector<AcquiredSlice>> read_slices(const std::filesystem::path& file
     auto values = std::make_shared<std::vector<float>>(stored.size());
     for (std::size_t i = 0; i < stored.size(); ++i) {
       const double value = transform.apply(stored[i]);
-      if (!std::isfinite(value)) return fail(ErrorCode::invalid_attribute, step, "The image holds values that are not numbers.", context);
+      if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max()))) return fail(ErrorCode::invalid_attribute, step, "The image holds values that are not numbers.", context);
       (*values)[i] = static_cast<float>(value);
     }
     slice.pixels = std::move(values);

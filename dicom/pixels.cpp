@@ -70,6 +70,8 @@ Status decode_frames(const LoadedFile& loaded, const PixelLayout& layout, int fr
         return fail(ErrorCode::missing_pixel_data, step, "The object holds no pixel data.", context);
       if (element->getLength() < frame_bytes * static_cast<std::size_t>(frames))
         return fail(ErrorCode::truncated, step, "The pixel data are shorter than the image; send it again.", context);
+      if (frame_bytes * static_cast<std::size_t>(frames) > 0xFFFFFFFFU)
+        return fail(ErrorCode::limit_exceeded, step, "The pixel data are larger than can be processed.", context);
       std::vector<std::uint8_t> bytes(frame_bytes);
       DcmFileCache cache;
       for (int frame = 0; frame < frames; ++frame) {

@@ -188,14 +188,14 @@ Result<SegmentationObject> read_segmentation(const std::filesystem::path& file) 
     fact.spacing = measures.numbers(DCM_PixelSpacing, 2);
     if (frame == 0) {
       object.slice_spacing_mm = measures.number(DCM_SpacingBetweenSlices).value_or(0);
-      if (!(object.slice_spacing_mm > 0)) object.slice_spacing_mm = 0;
+      if (!is_plausible_spacing(object.slice_spacing_mm)) object.slice_spacing_mm = 0;
     }
     for (const Item& derivation : groups.group(DCM_DerivationImageSequence).empty() ? std::vector<Item>{} : groups.frame.items(DCM_DerivationImageSequence))
       for (const Item& image : derivation.items(DCM_SourceImageSequence)) {
         note_reference(image);
         if (fact.source_sop_instance_uid.empty()) fact.source_sop_instance_uid = image.uid(DCM_ReferencedSOPInstanceUID);
       }
-    if (!fact.has_position || fact.orientation.size() != 6 || fact.spacing.size() != 2)
+    if (!fact.has_position || !is_plausible_position(position) || fact.orientation.size() != 6 || fact.spacing.size() != 2)
       return fail(ErrorCode::missing_attribute, step,
                   "Frame " + std::to_string(frame + 1) + " has no position, orientation or pixel spacing in the patient; such a segmentation cannot be placed.", context);
     if (fact.orientation != (facts.empty() ? fact : facts.front()).orientation || fact.spacing != (facts.empty() ? fact : facts.front()).spacing)
@@ -205,7 +205,7 @@ Result<SegmentationObject> read_segmentation(const std::filesystem::path& file) 
   const FrameFacts& first = facts.front();
   Vector3 row{first.orientation[0], first.orientation[1], first.orientation[2]}, column{first.orientation[3], first.orientation[4], first.orientation[5]};
   const double row_length = norm(row), column_length = norm(column);
-  if (std::abs(row_length - 1) > 0.05 || std::abs(column_length - 1) > 0.05 || !(first.spacing[0] > 0) || !(first.spacing[1] > 0))
+  if (std::abs(row_length - 1) > 0.05 || std::abs(column_length - 1) > 0.05 || !is_plausible_spacing(first.spacing[0]) || !is_plausible_spacing(first.spacing[1]))
     return fail(ErrorCode::invalid_attribute, step, "The orientation or pixel spacing of the segmentation is impossible.", context);
   row = (1 / row_length) * row;
   column = (1 / column_length) * column;

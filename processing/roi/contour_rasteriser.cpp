@@ -11,6 +11,8 @@ namespace {
 
 constexpr const char* step = "rasterise";
 
+constexpr double index_max = 1e6;  // in voxels: no patient is that large, and sums of such numbers stay exact enough
+
 /// A point of a contour in continuous (column, row) index.
 struct Point {
   double x = 0;
@@ -135,15 +137,17 @@ Result<RegionOfInterest> rasterise_roi(const StructureSetRoi& roi, const RoiOrig
     }
     Outline outline;
     double lowest = INFINITY, highest = -INFINITY, sum = 0;
+    bool sane = true;
     for (const Vector3& point : contour.points_mm) {
       const Vector3 index = geometry.patient_to_index(point);
+      for (const double coordinate : index) sane = sane && std::abs(coordinate) < index_max;
       outline.polygon.push_back({index[0], index[1]});
       lowest = std::min(lowest, index[2]);
       highest = std::max(highest, index[2]);
       sum += index[2];
     }
     outline.plane = sum / static_cast<double>(contour.points_mm.size());
-    if (!std::isfinite(sum) || std::abs(sum) > 1e9) {
+    if (!sane) {
       ++unreadable;
       continue;
     }

@@ -238,7 +238,7 @@ tl::expected<BuiltVolume, std::string> stack(Part part, const VolumeTolerance& t
     int missing = 0;
     for (const double distance : distances) {
       const double steps = distance / typical;
-      if (steps > 1.5 && std::abs(steps - std::round(steps)) * typical <= 2 * allowed) missing += static_cast<int>(std::lround(steps)) - 1;
+      if (steps > 1.5 && steps < 10'000 && std::abs(steps - std::round(steps)) * typical <= 2 * allowed) missing += static_cast<int>(std::lround(steps)) - 1;
     }
     if (missing > 0 && missing < static_cast<int>(10 * count))
       return tl::unexpected(what + ": " + slices_text(static_cast<std::size_t>(missing)) + (missing == 1 ? " is" : " are") + " missing between them (slice distance " +

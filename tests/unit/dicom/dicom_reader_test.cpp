@@ -55,6 +55,12 @@ TEST(ImageReader, NormalisesRoundedDirectionsAndRefusesImpossibleOnes) {
   MrSlice impossible;
   impossible.put(DCM_ImageOrientationPatient, "1\\0\\0\\1\\0\\0");
   EXPECT_FALSE(one_slice(impossible).has_geometry);
+  MrSlice beyond;
+  beyond.put(DCM_ImagePositionPatient, "1e300\\0\\0");
+  EXPECT_FALSE(one_slice(beyond).has_geometry);
+  MrSlice flat;
+  flat.put(DCM_PixelSpacing, "1e-200\\1");
+  EXPECT_FALSE(one_slice(flat).has_geometry);
   MrSlice without;
   without.ds->findAndDeleteElement(DCM_ImagePositionPatient);
   EXPECT_FALSE(one_slice(without).has_geometry);
@@ -275,6 +281,7 @@ TEST(ImageReader, SaysWhatIsWrong) {
   EXPECT_EQ(code_of([](MrSlice& o) { o.put(DCM_BitsStored, Uint16{17}); }), "invalid_attribute");
   EXPECT_EQ(code_of([](MrSlice& o) { o.put(DCM_Rows, Uint16{0}); }), "missing_attribute");
   EXPECT_EQ(code_of([](MrSlice& o) { o.put(DCM_Rows, Uint16{65535}); }), "limit_exceeded");
+  EXPECT_EQ(code_of([](MrSlice& o) { o.put(DCM_RescaleSlope, "1e300"); }), "invalid_attribute");
   EXPECT_EQ(read_slices(folder.path() / "absent").error().code, ErrorCode::io_error);
   EXPECT_EQ(read_slices(folder.path()).error().code, ErrorCode::io_error);
   std::ofstream(folder.path() / "text") << "This is not DICOM, but it is long enough to look at its first bytes.";

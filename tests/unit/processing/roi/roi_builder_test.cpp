@@ -196,7 +196,10 @@ TEST(Rasteriser, RefusesWhatItCannotPlace) {
   EXPECT_NE(without->origin().notes.front().find("No frame of reference"), std::string::npos);
   StructureSetRoi absurd = region({contour(geometry, box(1, 1, 5, 5), 1)});
   absurd.contours[0].points_mm[1] = {1e300, 1e300, 1e300};
-  EXPECT_NE(code_of(absurd), "made");
+  EXPECT_EQ(code_of(absurd), "roi_empty");
+  absurd.contours[0].points_mm[1] = {1e308, 1, 1};
+  absurd.contours[0].points_mm[2] = {-1e308, 5, 1};
+  EXPECT_EQ(code_of(absurd), "roi_empty");
 }
 
 TEST(Rasteriser, StatesThePartOutsideTheImage) {
