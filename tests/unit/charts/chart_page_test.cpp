@@ -92,6 +92,12 @@ TEST(ChartPages, ShowMeasurementsAloneWithoutAPrediction) {
   expect_sound(pages[0]);
 }
 
+TEST(ChartPages, GiveOneRegionOnOneSeriesTheWholePage) {
+  const auto pages = draw(phantom_findings({"T2"}, {128, 128, 12}, false));
+  ASSERT_EQ(pages.size(), 2u);
+  for (const auto& page : pages) expect_sound(page);
+}
+
 TEST(ChartPages, KeepTheirMarginsForAnyNumberOfSeries) {
   const std::vector<std::string> roles{"T1", "T2", "T1C", "DWI-b800", "ADC", "T1C-FS", "MR"};
   for (std::size_t count : {0u, 1u, 2u, 4u, 5u, 7u}) {
