@@ -283,7 +283,9 @@ Status write_reports(Writer& writer, const ReportPlan& plan, const SettledPages&
       add_series_evidence(evidence, plan, series);
       add_segmentation_evidence(evidence, plan, series, segmentation);
       for (const PageReference& page : settled.references)
-        if (page.source_series_uid == series.measured->volume.reference().series_instance_uid && !page.roi.empty())
+        if (std::any_of(segmentation.regions.begin(), segmentation.regions.end(), [&](std::size_t region) {
+              return page.illustrates(series.measured->volume.reference().series_instance_uid, series.regions[region].roi->name());
+            }))
           evidence.push_back({findings.study_instance_uid, page.series_instance_uid, secondary_capture_storage, page.sop_instance_uid});
       const ContentItem root = radiomics_report(plan, series, segmentation, settled.references, leading ? named_predecessors(*plan.run) : std::vector<PredecessorObject>{});
       const std::string key = series.measured->volume.reference().series_instance_uid + "|" + series.label + "|" + std::to_string(n);

@@ -170,7 +170,7 @@ void add_feature_group(ContentItem& measurements, const ReportPlan& plan, const 
   group.contains(codes::referenced_segment, ImageValue{segmentation_storage, region.segment.sop_instance_uid, 0, region.segment.segment_number});
   group.contains(codes::source_series_for_segmentation, UidValue{series.measured->volume.reference().series_instance_uid});
   for (const PageReference& page : pages)
-    if (transform.original() && page.roi == region.roi->name() && page.source_series_uid == series.measured->volume.reference().series_instance_uid && !page.roi.empty())
+    if (transform.original() && page.illustrates(series.measured->volume.reference().series_instance_uid, region.roi->name()))
       group.contains(codes::illustration_of_roi, ImageValue{secondary_capture_storage, page.sop_instance_uid, 0, 0});
   add_site(group, region.codes);
   group.contains(codes::sequence_role, role_code(series.measured->role));

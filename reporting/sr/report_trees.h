@@ -16,6 +16,11 @@ struct PageReference {
   std::string source_series_uid;
   std::string roi;
   std::string explains;             // endpoint
+
+  /// Does the page show this region on this series? A page without a region shows all of its series.
+  [[nodiscard]] bool illustrates(const std::string& series_uid, const std::string& region) const {
+    return !series_uid.empty() && source_series_uid == series_uid && explains.empty() && (roi.empty() || roi == region);
+  }
 };
 
 /// How many contributions are written as numbers; the rest is one sum.

@@ -516,6 +516,18 @@ TEST(ReportWriter, KeepsRegionsOfOneNameApart) {
   }
 }
 
+TEST(ReportWriter, AClinicalPackageLeavesTheWordResearchOut) {
+  auto study = make_synthetic_study();
+  study.findings.predictions[0].status = "clinical";
+  for (const WrittenObject& object : write(study, study.out())) {
+    EXPECT_EQ(bytes_of(study.out() / object.file).find("RESEARCH"), std::string::npos) << object.file;
+    DcmFileFormat file;
+    ASSERT_TRUE(file.loadFile((study.out() / object.file).c_str()).good());
+    EXPECT_NE(text_of(*file.getDataset(), DCM_PreliminaryFlag), "PRELIMINARY");
+    EXPECT_EQ(text_of(*file.getDataset(), DCM_VerificationFlag), object.kind.starts_with("SR") ? "UNVERIFIED" : "");
+  }
+}
+
 TEST(ReportWriter, RadiomicsAloneNeedsNoPrediction) {
   auto study = make_synthetic_study({.predictions = false});
   study.pages.clear();
