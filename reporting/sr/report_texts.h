@@ -42,6 +42,7 @@ class ReportTexts {
   [[nodiscard]] std::string image_number(int instance_number, int frame_number) const;
   [[nodiscard]] std::string not_analysed_narrative(const Error& reason) const;
   [[nodiscard]] std::string next_step() const;
+  [[nodiscard]] std::string not_used() const { return chinese_ ? "未使用" : "not used"; }
 
   /// How a region came to be: its ledger in sentences.
   [[nodiscard]] std::string region_origin(const RegionOfInterest& roi) const;

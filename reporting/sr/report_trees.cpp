@@ -61,6 +61,8 @@ ContentItem& add_summary(ContentItem& root, const ReportPlan& plan, const std::s
 void add_limitations(ContentItem& container, const ReportPlan& plan, const std::string& role) {
   for (const StudyIssue& issue : plan.findings->issues) {
     if (issue.text.empty() || (!role.empty() && !issue.role.empty() && issue.role != role)) continue;
+    // The narrative says it already.
+    if (!plan.findings->reason.message.empty() && issue.text.find(plan.findings->reason.message) != std::string::npos) continue;
     std::string text = issue.text;
     if (!issue.roi.empty()) text = issue.roi + ": " + text;
     if (!issue.role.empty()) text = issue.role + ", " + text;
@@ -295,7 +297,11 @@ void add_explanation_group(ContentItem& measurements, const ReportPlan& plan, co
   group.contains(codes::shap_sum, NumberValue{explanation.output, {}});
 }
 
-CodedConcept procedure_of(const ReportPlan& plan) { return plan.findings->measured.empty() ? codes::imaging_procedure : codes::mri_unspecified_body_region; }
+CodedConcept procedure_of(const ReportPlan& plan) {
+  const StudyFindings& findings = *plan.findings;
+  const bool magnetic_resonance = !findings.measured.empty() || std::any_of(findings.inputs.begin(), findings.inputs.end(), [](const InputObject& each) { return each.modality == "MR"; });
+  return magnetic_resonance ? codes::mri_unspecified_body_region : codes::imaging_procedure;
+}
 
 std::string leading_status(const ReportPlan& plan) {
   // The weakest of all models speaks for the report.
@@ -440,6 +446,8 @@ ContentItem not_analysed_report(const ReportPlan& plan, const std::vector<Predec
   std::string words(to_string(reason.code));
   std::replace(words.begin(), words.end(), '_', ' ');
   words[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(words[0])));
+  if (words.starts_with("Roi ")) words.replace(0, 3, "ROI");
+  if (words == "Not dicom") words = "Not DICOM";
   // Longer names than a Code Value holds are cut; they stay distinct.
   const CodedConcept code{value.substr(0, 16), codes::private_scheme, meaning(words)};
 
@@ -448,8 +456,9 @@ ContentItem not_analysed_report(const ReportPlan& plan, const std::vector<Predec
   summary.contains(codes::not_analysed_reason, code);
   add_limitations(summary, plan, {});
   for (const SeriesDecision& decision : plan.findings->series) {
-    std::string text = std::to_string(decision.series_number) + " " + decision.description + ": " + (decision.role.empty() ? "-" : decision.role);
-    for (const std::string& why : decision.rejected) text += "; " + why;
+    // The whole story of every rule is for `choana why`; here what was taken for what, and why the rest was not.
+    std::string text = std::to_string(decision.series_number) + " " + decision.description + ": " + (decision.role.empty() ? texts.not_used() : decision.role);
+    for (std::size_t n = 0; decision.role.empty() && n < std::min<std::size_t>(decision.reasons.size(), 2); ++n) text += "; " + decision.reasons[n];
     summary.contains(codes::ours("SERIES_NOTE", "Series received and its role"), TextValue{text});
   }
   // Readers look for this container and for a group in it: the outcome stands there once more.
