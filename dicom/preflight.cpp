@@ -394,6 +394,7 @@ std::string trimmed_uid(const std::vector<std::uint8_t>& bytes) {
 /// Group 0002, explicit VR little endian (PS3.10 7.1); some writers use implicit VR here too.
 Status read_file_meta(ByteSource& source, std::uint64_t size, Preflight& seen) {
   constexpr const char* step = "preflight";
+  bool implicit_vr = false;
   for (int count = 0;; ++count) {
     std::array<std::uint8_t, 8> head{};
     if (source.peek(head.data(), 8) < 8) return {};
@@ -403,7 +404,8 @@ Status read_file_meta(ByteSource& source, std::uint64_t size, Preflight& seen) {
     source.skip(8);
     std::uint64_t length = 0;
     const std::string_view vr(reinterpret_cast<const char*>(head.data() + 4), 2);
-    if (!is_upper(head[4]) || !is_upper(head[5])) {
+    if (count == 0) implicit_vr = !is_upper(head[4]) || !is_upper(head[5]);
+    if (implicit_vr) {
       length = number32(head.data() + 4, false);
     } else if (has_short_length(vr)) {
       length = number16(head.data() + 6, false);
