@@ -56,7 +56,7 @@ struct PackageFeature {
   double q99 = 0;
 };
 
-/// One step of image preparation: n4, rescale, resample, normalise.
+/// One step of image preparation: n4, rescale, resample, normalise; `roles` may limit it.
 struct PreparationStep {
   std::string step;
   std::string parameters_json = "{}";  // everything but the step's name, canonical JSON

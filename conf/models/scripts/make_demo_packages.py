@@ -261,7 +261,7 @@ extraction: {{T2: extraction/t2.yaml}}
 features: features.csv
 stages:
   - {{id: forest, type: tree_ensemble, file: model/forest.ir.json, in: radiomic, link: identity}}
-  - {{id: scaled, type: standard, params: {{from: features.csv}}, in: [T2.primary.original_shape_MeshVolume, T2.primary.original_shape_Sphericity]}}
+  - {{id: scaled, type: standard, params: {{from: features.csv}}, in: [T2.primary.original_shape_Sphericity]}}
   - {{id: combined, type: linear, file: model/combined.ir.json, in: [forest, scaled], link: logistic}}
 outputs:
   - {{from: combined, name: Residual disease, endpoint: RESIDUAL, unit: "%", decimals: 1, primary: true}}
@@ -294,8 +294,9 @@ def make_t2_only(folder):
     # The forest learns where to send a kurtosis that could not be computed (a flat region).
     x[rng.random(len(x)) < 0.08, 4] = np.nan
     train, test = slice(0, 400), slice(400, None)
-    mean, sd = package.mean_and_sd(x[train][:, :2])
-    scale = lambda rows: (rows[:, :2] - mean) / sd
+    mean, sd = package.mean_and_sd(x[train][:, 1:2])
+    # Sphericity lies between 0 and 1 whatever comes; a volume of half a litre would push a linear model to certainty.
+    scale = lambda rows: (rows[:, 1:2] - mean) / sd
     forest = RandomForestClassifier(n_estimators=60, max_depth=4, min_samples_leaf=10, random_state=3, n_jobs=1)
     folds = StratifiedKFold(5, shuffle=True, random_state=4)
     shares = cross_val_predict(forest, x[train], y[train], cv=folds, method="predict_proba")[:, 1]
@@ -315,17 +316,17 @@ def make_t2_only(folder):
     rows += [("without-kurtosis", row) for row in kurtosis_missing]
     numbers = np.array([row for _, row in rows])
     share, scaled, p_final, m_final = stages(numbers)
-    header = ["case", *ids, "forest", "forest.margin", *[f"scaled.{i}" for i in ids[:2]], "combined", "combined.margin"]
+    header = ["case", *ids, "forest", "forest.margin", f"scaled.{ids[1]}", "combined", "combined.margin"]
     table = [[f"{kind}-{n + 1}", *numbers[n], share[n], share[n], *scaled[n], p_final[n], m_final[n]] for n, (kind, _) in enumerate(rows)]
     for n in (0, 5):
         row = list(x[test][40])
         row[n] = None
-        table.append([f"missing-{n + 1}", *row, *[None] * 6])
+        table.append([f"missing-{n + 1}", *row, *[None] * 5])
 
     results = performance(rng, y[test], stages(x[test])[2], 0.5)
     write_package(folder, T2_MANIFEST.format(statement=SYNTHETIC, n_train=400, sklearn=sklearn.__version__), features, x[train],
                   {"forest.ir.json": package.forest_ir(forest, ids, "RandomForestClassifier, synthetic"),
-                   "combined.ir.json": package.linear_ir(combined, ["forest", *ids[:2]], "LogisticRegression, synthetic")},
+                   "combined.ir.json": package.linear_ir(combined, ["forest", ids[1]], "LogisticRegression, synthetic")},
                   (header, table), results,
                   card("Residual disease from one T2 series (synthetic demonstration)", f"""\
                   The smallest useful package: one T2 series with or without fat suppression, one region, six original PyRadiomics
@@ -333,7 +334,7 @@ def make_t2_only(folder):
                   guard then says that such a mass is unlike the synthetic training rows of about 8 to 80 ml.
 
                   - Forest: 60 trees of depth 4, which know where a missing kurtosis goes. Combined: logistic regression of the
-                    forest's probability with scaled volume and sphericity.
+                    forest's probability and the scaled sphericity, neither of which runs away on a case unlike the training rows.
                   - Training: 400 synthetic rows. Performance: {results["summary"]}.
                   - Limits: everything. Features outside the 1 % to 99 % training range are flagged.
                   """, MADE_WITH))

@@ -279,8 +279,7 @@ void read_preprocessing(Section& root, PackageManifest& manifest) {
       {"n4", {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask"}},
       {"rescale", {"from", "to"}},
       {"resample", {"spacing_mm", "interpolator", "mask_interpolator"}},
-      {"normalise", {"mean", "sd", "region"}},
-      {"register", {"to", "method"}}};
+      {"normalise", {"mean", "sd"}}};
   std::vector<std::string> names;
   for (const auto& [name, keys] : steps) names.push_back(name);
   for (Section& one : root.sections("preprocessing", false)) {
