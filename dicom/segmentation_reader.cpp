@@ -140,6 +140,7 @@ Result<SegmentationObject> read_segmentation(const std::filesystem::path& file) 
     if (!uid.empty()) object.referenced_series_uids.push_back(uid);
     for (const Item& image : series.items(DCM_ReferencedInstanceSequence)) note_reference(image);
   }
+  for (const Item& image : ds.items(DCM_SourceImageSequence)) note_reference(image);
   if (object.referenced_series_uids.empty()) object.notes.emplace_back("The segmentation names no image series; it is matched by geometry.");
 
   for (const Item& item : ds.items(DCM_SegmentSequence)) {

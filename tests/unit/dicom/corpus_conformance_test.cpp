@@ -133,6 +133,7 @@ TEST(Segmentations, WithoutReferencesMatchByGeometry) {
   const auto object = dicom::read_segmentation(data("mr-dce-ucsfbr06-ge-seg-fractional/seg/VOI-Breast-Tissue-Segmentation.dcm"));
   ASSERT_TRUE(object) << to_string(object.error());
   EXPECT_TRUE(object->referenced_series_uids.empty());
+  EXPECT_EQ(object->referenced_sop_instance_uids.size(), 84U) << "only the Source Image Sequence of the object names images, of two phases";
   const auto roi = processing::roi_from_segment(*object, object->segments.front().number, image->volumes[0].volume.geometry());
   ASSERT_TRUE(roi) << to_string(roi.error());
   EXPECT_EQ(roi->voxels(), pixels_set(*object));
