@@ -43,6 +43,16 @@ AddressBytes address_bytes(const asio::ip::address& address) {
   return asio::ip::make_address_v6(asio::ip::v4_mapped, address.to_v4()).to_bytes();
 }
 
+Result<int> open_listener(tcp::acceptor& listener, const tcp::endpoint& endpoint, const std::string& text) {
+  boost::system::error_code error;
+  listener.open(endpoint.protocol(), error);
+  if (!error) listener.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) listener.bind(endpoint, error);
+  if (!error) listener.listen(listen_backlog, error);
+  if (error) return fail(ErrorCode::connection_failed, "listen", "Cannot listen on " + text + ": " + error.message() + ". Is another program using the port?");
+  return listener.local_endpoint(error).port();
+}
+
 // A connection is a descriptor, a file under way two, a commit one. Shells give 1,024.
 void raise_descriptor_limit(const AcceptorSettings& settings) {
   rlimit limit{};
@@ -62,26 +72,29 @@ struct Acceptor::State {
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   asio::strand<asio::io_context::executor_type> strand{io.get_executor()};
   tcp::acceptor listener{strand};
+  tcp::acceptor tls_listener{strand};
+  std::unique_ptr<TlsContext> tls;
   asio::steady_timer heartbeat{strand};
-  asio::steady_timer retry{strand};
   std::vector<std::thread> threads;
   int port = 0;
+  int tls_port = 0;
   bool drained = false;
 
-  void accept() {
-    listener.async_accept(asio::make_strand(io), [this](const boost::system::error_code& error, tcp::socket socket) {
-      if (error == asio::error::operation_aborted || !listener.is_open()) return;
+  // context: of the TLS port, or null.
+  void accept(tcp::acceptor& from, TlsContext* context) {
+    from.async_accept(asio::make_strand(io), [this, &from, context](const boost::system::error_code& error, tcp::socket socket) {
+      if (error == asio::error::operation_aborted || !from.is_open()) return;
       if (error) {
         // Out of descriptors, mostly: let a connection go that says nothing, and breathe.
         evict_oldest(nullptr);
-        retry.expires_after(std::chrono::milliseconds(100));
-        retry.async_wait([this](const boost::system::error_code& cancelled) {
-          if (!cancelled) accept();
+        auto pause = std::make_shared<asio::steady_timer>(strand, std::chrono::milliseconds(100));
+        pause->async_wait([this, &from, context, pause](const boost::system::error_code&) {
+          if (from.is_open()) accept(from, context);
         });
         return;
       }
-      welcome(std::move(socket));
-      accept();
+      welcome(std::move(socket), context);
+      accept(from, context);
     });
   }
 
@@ -97,7 +110,7 @@ struct Acceptor::State {
     }
   }
 
-  void welcome(tcp::socket socket) {
+  void welcome(tcp::socket socket, TlsContext* context) {
     boost::system::error_code error;
     const auto remote = socket.remote_endpoint(error);
     if (error) return;
@@ -120,7 +133,8 @@ struct Acceptor::State {
     } else if (full) {
       evict_oldest(nullptr);
     }
-    auto connection = std::make_shared<Connection>(shared, make_tcp_stream(std::move(socket)), address);
+    auto stream = context != nullptr ? context->make_stream(std::move(socket)) : make_tcp_stream(std::move(socket));
+    auto connection = std::make_shared<Connection>(shared, std::move(stream), address);
     {
       const std::lock_guard lock(shared.mutex);
       if (shared.draining) return;
@@ -184,28 +198,33 @@ Result<std::unique_ptr<Acceptor>> Acceptor::start(AcceptorSettings settings, Acc
       *shared.spool, SpoolCommitter::Settings{shared.settings.committer_threads, shared.settings.sync_mode},
       [&shared](const Error& error) { shared.fatal(error); });
 
-  boost::system::error_code error;
-  tcp::acceptor& listener = state->listener;
-  listener.open(endpoint->protocol(), error);
-  if (!error) listener.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) listener.bind(*endpoint, error);
-  if (!error) listener.listen(listen_backlog, error);
-  if (error) {
-    return fail(ErrorCode::connection_failed, "listen", "Cannot listen on " + shared.settings.listen + ": " + error.message() + ". Is another program using the port?");
+  auto port = open_listener(state->listener, *endpoint, shared.settings.listen);
+  if (!port) return fail(port.error());
+  state->port = *port;
+  if (const auto& tls = shared.settings.tls) {
+    auto tls_endpoint = parse_endpoint(tls->listen);
+    if (!tls_endpoint) return fail(tls_endpoint.error());
+    auto context = make_tls_context(tls->certificate_file, tls->key_file, tls->trusted_file);
+    if (!context) return fail(context.error());
+    state->tls = std::move(*context);
+    auto tls_port = open_listener(state->tls_listener, *tls_endpoint, tls->listen);
+    if (!tls_port) return fail(tls_port.error());
+    state->tls_port = *tls_port;
+    state->accept(state->tls_listener, state->tls.get());
   }
-  state->port = listener.local_endpoint(error).port();
-  state->accept();
+  state->accept(state->listener, nullptr);
   state->beat();
   for (int i = 0; i < std::max(1, shared.settings.threads); ++i) {
     state->threads.emplace_back([s = state.get()] { s->io.run(); });
   }
-  log::info("scp", "listening", {{"port", state->port}, {"ae_title", shared.settings.ae_title}});
+  log::info("scp", "listening", {{"port", state->port}, {"tls_port", state->tls_port}, {"ae_title", shared.settings.ae_title}});
   return std::unique_ptr<Acceptor>(new Acceptor(std::move(state)));
 }
 
 const InstanceSpool::Recovery& Acceptor::recovery() const { return state_->recovery; }
 
 int Acceptor::port() const { return state_->port; }
+int Acceptor::tls_port() const { return state_->tls_port; }
 
 AcceptorCounters Acceptor::counters() const {
   AcceptorCounters counters;
@@ -250,7 +269,7 @@ void Acceptor::drain(std::chrono::milliseconds time) {
     boost::system::error_code ignored;
     s->listener.close(ignored);
     s->heartbeat.cancel();
-    s->retry.cancel();
+    s->tls_listener.close(ignored);
   });
   for_all(false);
   {

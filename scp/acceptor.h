@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace choana::scp {
 
 /// How long a peer may take. Nothing a peer does or leaves undone holds a connection beyond one of these.
 struct Deadlines {
+  std::chrono::milliseconds handshake{5'000};         // TLS
   std::chrono::milliseconds associate{10'000};        // connection to complete A-ASSOCIATE-RQ
   std::chrono::milliseconds association_idle{300'000};  // between messages
   std::chrono::milliseconds message_idle{30'000};     // without an octet inside a PDU, command or data set
@@ -29,9 +31,18 @@ struct Deadlines {
   std::chrono::milliseconds artim{2'000};             // for the peer to close after release, reject or abort (PS3.8 9.1.5)
 };
 
+/// A second port that speaks TLS only, certificates on both sides (PS3.15 B.12). PEM files.
+struct AcceptorTls {
+  std::string listen = "0.0.0.0:2762";
+  std::filesystem::path certificate_file;
+  std::filesystem::path key_file;
+  std::filesystem::path trusted_file;                 // authorities that sign our peers
+};
+
 struct AcceptorSettings {
   std::string ae_title = "CHOANA";
   std::string listen = "127.0.0.1:11112";             // host:port, "[::1]:104"; port 0 = any free one
+  std::optional<AcceptorTls> tls;
   int associations_max = 64;
   int associations_per_ae_max = 0;                    // of one calling title; 0 = no limit of its own
   int connections_unassociated_max = 1024;            // that have not said who they are; beyond, the oldest is closed
@@ -63,8 +74,9 @@ struct AcceptorCallbacks {
   std::function<void(std::int64_t association_id, bool open, const std::vector<std::string>& study_instance_uids)> on_association;
   /// The spool cannot be trusted any more: nothing is acknowledged from here on; end the process.
   std::function<void(const Error&)> on_fatal;
-  /// What was turned away: event "association" or "c_store", reason one word as in the counters, peer its address.
-  std::function<void(const std::string& event, const std::string& reason, const std::string& peer_address)> on_refused;
+  /// What was turned away: event "association" or "c_store", reason one word as in the counters, peer its address
+  /// and, where it named itself properly, its title: "10.1.2.3 MR1".
+  std::function<void(const std::string& event, const std::string& reason, const std::string& peer)> on_refused;
   /// A storage commitment report (PS3.4 J.3.3) as received: event type 1 (all) or 2 (failures exist).
   /// Returns whether it is durably taken; otherwise the peer is told to try again.
   std::function<bool(int event_type_id, const std::string& transfer_syntax_uid, const std::vector<std::uint8_t>& data_set)> on_commitment_report;
@@ -101,6 +113,8 @@ class Acceptor {
   /// What the spool held at start and the job store did not.
   [[nodiscard]] const InstanceSpool::Recovery& recovery() const;
   [[nodiscard]] int port() const;
+  /// Port of the TLS listener; 0 when there is none.
+  [[nodiscard]] int tls_port() const;
   [[nodiscard]] AcceptorCounters counters() const;
   /// Take these peers and this policy for associations from now on. Errors: invalid_settings.
   [[nodiscard]] Status replace_peers(std::vector<PeerRule> peers, bool accept_unknown_peers);

@@ -9,7 +9,6 @@ namespace choana::scp {
 namespace {
 
 constexpr std::size_t studies_per_association_max = 1024;
-constexpr std::uint64_t lingering_bytes_max = 1024 * 1024;
 constexpr auto timer_step = std::chrono::seconds(1);
 constexpr auto refusals_window = std::chrono::seconds(10);
 constexpr int refusals_per_window = 20;
@@ -39,11 +38,10 @@ void AcceptorShared::refused(const std::string& event, const std::string& reason
     }
     log_it = ++refusals_logged <= refusals_per_window;
   }
-  if (log_it) {
-    const std::string title = is_valid_ae_title(calling_ae_title) ? calling_ae_title : "(invalid)";
-    log::warn("scp", event + "_refused", {{"reason", reason}, {"address", peer_address}, {"calling_ae_title", title}});
-  }
-  if (callbacks.on_refused) callbacks.on_refused(event, reason, peer_address);
+  std::string peer = peer_address;
+  if (is_valid_ae_title(calling_ae_title)) peer += " " + calling_ae_title;
+  if (callbacks.on_refused) return callbacks.on_refused(event, reason, peer);
+  if (log_it) log::warn("scp", event + "_refused", {{"reason", reason}, {"peer", peer}});
 }
 
 Connection::Connection(AcceptorShared& shared, std::unique_ptr<ByteStream> stream, const AddressBytes& address)
@@ -93,12 +91,7 @@ void Connection::on_read(const boost::system::error_code& error, std::size_t cou
   stream_->acknowledge_quickly();
   last_octet_ = now();
   association_.written(count);
-  if (phase_ == Phase::lingering) {
-    lingering_bytes_ += count;
-    if (lingering_bytes_ > lingering_bytes_max) return close(ended_);
-    return read();
-  }
-  process();
+  if (phase_ == Phase::open) process();
 }
 
 void Connection::process() {
@@ -264,11 +257,10 @@ void Connection::on_written(const boost::system::error_code& error) {
   writing_.clear();
   if (error) return close(ended_.empty() ? "closed_by_peer" : ended_);
   if (!last_) return process();
-  stream_->shutdown_send();
   phase_ = Phase::lingering;
   linger_started_ = now();
   arm_timer();
-  read();
+  stream_->finish([self = shared_from_this()] { self->close(self->ended_); });
 }
 
 void Connection::send_last(Bytes bytes, std::string how) {
@@ -321,6 +313,10 @@ void Connection::leave_unassociated() {
 std::optional<Connection::Time> Connection::deadline(std::string& how) const {
   const Deadlines& limits = shared_.settings.deadlines;
   how = "timed_out";
+  if (phase_ == Phase::handshaking) {
+    how = "handshake_timed_out";
+    return started_ + limits.handshake;
+  }
   if (phase_ == Phase::lingering) {
     how = ended_;
     return linger_started_ + limits.artim;

@@ -114,7 +114,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool in_message_ = false;
   Time write_started_;
   Time linger_started_;
-  std::uint64_t lingering_bytes_ = 0;
 };
 
 }  // namespace choana::scp

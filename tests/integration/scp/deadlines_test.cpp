@@ -198,7 +198,14 @@ TEST(Drain, EndsIdleAssociationsAndLetsTheCommandInFlightEnd) {
   busy.command(3, store_request(std::string(mr_class), "1.2.3.100.1"));
   const auto whole = scp::encode_data(3, false, image, 16384);
   busy.peer.send(ByteView(whole).first(6));
-  while (receiver.acceptor().counters().associations_open != 2) std::this_thread::yield();
+  // The command has arrived once its file is under way.
+  const auto under_way = [&] {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(receiver.spool())) {
+      if (entry.path().extension() == ".part") return true;
+    }
+    return false;
+  };
+  while (!under_way()) std::this_thread::yield();
   std::thread drain([&] { receiver.acceptor().drain(20s); });
   EXPECT_TRUE(idle.aborted());
   busy.peer.send(ByteView(whole).subspan(6));
