@@ -83,6 +83,17 @@ bool ChildProcess::running() {
   return pid_ >= 0;
 }
 
+int ChildProcess::wait() {
+  if (pid_ >= 0) {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    pid_ = -1;
+  }
+  return status_;
+}
+
 int ChildProcess::stop() {
   if (pid_ < 0) return status_;
   kill(pid_, SIGTERM);

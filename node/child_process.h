@@ -25,6 +25,8 @@ class ChildProcess {
 
   [[nodiscard]] bool running();
   [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Wait until it ends by itself; its exit status, 128 + signal when it was killed.
+  int wait();
   /// Ask it to end and wait; its exit status, 128 + signal when it was killed.
   int stop();
 

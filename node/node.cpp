@@ -376,7 +376,7 @@ struct Node::State {
   }
 
   // Durable first, then one transaction: results, outbox rows, states.
-  Status store_result(const JobLease& lease, const fs::path& folder, const Error* verdict) {
+  Status store_result(const JobLease& lease, const fs::path& folder, const Error* verdict, const WorkerEnd& end) {
     if (auto marked = store->mark_reporting(lease, clock.wall_ms()); !marked) return marked;
     const fs::path out = folder / "out";
     auto text = read_file(out / "result.json", 256U << 20);
@@ -413,7 +413,8 @@ struct Node::State {
     if (!finished) return fail(finished.error());
     metrics.job_finished(std::string(to_string(outcome.outcome)), static_cast<double>(clock.wall_ms() - lease.created_at_ms) / 1000.0);
     log::info("node", "job_finished", {{"study", lease.study_number}, {"job", lease.job_id}, {"revision", lease.revision}, {"outcome", to_string(outcome.outcome)},
-                                       {"reason", outcome.outcome == Outcome::reported ? "" : to_string(outcome.reason.code)}, {"objects", outcome.objects.size()}});
+                                       {"reason", outcome.outcome == Outcome::reported ? "" : to_string(outcome.reason.code)}, {"objects", outcome.objects.size()},
+                                       {"cpu_s", end.cpu_s}, {"peak_memory_mib", end.peak_memory_kib / 1024}});
     outbox->notify();
     return {};
   }
@@ -426,13 +427,12 @@ struct Node::State {
     auto request = make_request(lease, folder);
     if (request) {
       done = run_attempt(*request, folder, end);
-      if (done) done = store_result(lease, folder, nullptr);
+      if (done) done = store_result(lease, folder, nullptr, end);
     } else {
       done = fail(request.error());
     }
     std::error_code ignored;
     if (done) {
-      log::debug("node", "worker_ended", {{"job", lease.job_id}, {"cpu_s", end.cpu_s}, {"peak_memory_kib", end.peak_memory_kib}});
       fs::remove_all(folder, ignored);
       return;
     }
@@ -449,7 +449,7 @@ struct Node::State {
       request->packages.clear();
       request->out_dir = (verdict_folder / "out").string();
       Status verdict = run_attempt(*request, verdict_folder, end);
-      if (verdict) verdict = store_result(lease, verdict_folder, &error);
+      if (verdict) verdict = store_result(lease, verdict_folder, &error, end);
       fs::remove_all(verdict_folder, ignored);
       if (verdict) {
         fs::remove_all(folder, ignored);

@@ -266,6 +266,13 @@ class StudyRun {
     return best;
   }
 
+  /// The role, or what the series is when no rule knew it: MR.
+  [[nodiscard]] std::string role_or_modality(std::size_t n) const {
+    if (!series_[n].role.role.empty()) return series_[n].role.role;
+    const std::string& modality = series_[n].slices->front().acquisition.modality;
+    return modality.empty() ? "MR" : modality;
+  }
+
   // -- binding a region to a series --
 
   static Result<RegionOfInterest> delineate(const DrawnRegion& region, const VolumeGeometry& geometry, const RoiSettings& how) {
@@ -315,7 +322,7 @@ class StudyRun {
 
   /// Index into findings_.measured of this series, added when new.
   std::size_t measured_index(std::size_t n, const BuiltVolume& volume) {
-    const std::string role = dwi_role(series_[n].role.role.empty() ? "MR" : series_[n].role.role, volume.b_value_s_per_mm2);
+    const std::string role = dwi_role(role_or_modality(n), volume.b_value_s_per_mm2);
     for (std::size_t m = 0; m < findings_.measured.size(); ++m)
       if (findings_.measured[m].volume.reference().series_instance_uid == series_[n].uid()) return m;
     series_[n].decision.role = role;
@@ -352,8 +359,7 @@ class StudyRun {
         auto roi = bind(region, n, *volume);
         if (!roi) {
           remember(roi.error());
-          const std::string role = series_[n].role.role.empty() ? "MR" : series_[n].role.role;
-          issue(roi.error().code, roi.error().message, role, region.name);
+          issue(roi.error().code, roi.error().message, role_or_modality(n), region.name);
           continue;
         }
         const std::size_t m = measured_index(n, *volume);

@@ -250,6 +250,15 @@ Result<int> demonstrate(const std::string& source, const fs::path& out, const st
   char times[128];
   std::snprintf(times, sizeof times, "sent in %.1f s; last result %.1f s after the last C-STORE", sent_s, waited_s);
   say(times);
+  std::string steps;
+  for (const auto& step : result.value("steps", nlohmann::json::array())) {
+    const double seconds = step.value("seconds", 0.0);
+    if (seconds < 0.05) continue;
+    std::snprintf(times, sizeof times, "%s%s%s%s %.2f s", steps.empty() ? "" : ", ", step.value("name", "").c_str(), step.value("role", "").empty() ? "" : " ",
+                  step.value("role", "").c_str(), seconds);
+    steps += times;
+  }
+  say("of which the worker spent: " + steps);
   for (const auto& entry : fs::directory_iterator(out / "charts")) say("chart page: " + shown_path(entry.path()));
   const bool arrived = show(out, result);
   return arrived && result.at("outcome") == "reported" ? 0 : 1;

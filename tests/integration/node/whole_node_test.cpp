@@ -7,6 +7,7 @@
 #include <set>
 
 #include "dicom-fixtures/synthetic/npc_study.h"
+#include "node/files.h"
 #include "tests/integration/node/node_under_test.h"
 
 namespace choana::test {
@@ -159,6 +160,70 @@ TEST(WholeNode, RefusesStrangers) {
   EXPECT_EQ(send_files(node.dicom_port(), one).size(), 1U);
   const std::string log = node.log();
   EXPECT_NE(log.find("refused"), std::string::npos) << log;
+}
+
+// ---- the command line, as a person meets it
+
+struct Ran {
+  int exit_code = -1;
+  std::string output;  // both streams
+};
+
+Ran run_choana(const fs::path& folder, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), std::string(CHOANA_BIN_DIR) + "/choana");
+  const fs::path output = folder / "output.txt";
+  fs::remove(output);
+  auto process = node::ChildProcess::start(arguments, output);
+  if (!process) return {-1, to_string(process.error())};
+  const int code = process->wait();
+  auto text = node::read_file(output, 16U << 20);
+  return {code, text ? *text : std::string()};
+}
+
+TEST(CommandRun, MeasuresAFolderAndSaysWhere) {
+  const TemporaryFolder folder;
+  const auto study = write_study(folder.path() / "study");
+  const auto ran = run_choana(folder.path(), {"run", (folder.path() / "study").string(), "--out", (folder.path() / "out").string()});
+  EXPECT_EQ(ran.exit_code, 0) << ran.output;
+  const auto text = node::read_file(folder.path() / "out" / "1" / "result.json", 64U << 20);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(nlohmann::json::parse(*text).at("study_instance_uid"), study.study_instance_uid);
+}
+
+TEST(CommandRun, TakesASeriesForTheRoleThatAPersonNames) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t1", "t2"};
+  const auto study = write_study(folder.path() / "study", options);
+  const std::string t1 = study.series[0].sequence == "t1" ? study.series[0].series_instance_uid : study.series[1].series_instance_uid;
+  const std::vector<std::string> without{"run", (folder.path() / "study").string(), "--out", (folder.path() / "a").string(), "--package", demo_package};
+  const auto refused = run_choana(folder.path(), without);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.output.find("missing_role"), std::string::npos) << refused.output;
+  const auto named = run_choana(folder.path(), {"run", (folder.path() / "study").string(), "--out", (folder.path() / "b").string(), "--package", demo_package, "--role", "T1C=" + t1});
+  EXPECT_EQ(named.exit_code, 0) << named.output;
+}
+
+TEST(CommandRun, SaysThatAFolderHoldsNoDicom) {
+  const TemporaryFolder folder;
+  fixtures::NpcStudyOptions options;
+  options.bad = fixtures::BadCase::not_dicom;
+  write_study(folder.path() / "study", options);
+  const auto ran = run_choana(folder.path(), {"run", (folder.path() / "study").string(), "--out", (folder.path() / "out").string()});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_NE(ran.output.find("no DICOM object"), std::string::npos) << ran.output;
+}
+
+TEST(CommandLine, WrongUsageIsTwoAndNamesTheNearMatch) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_choana(folder.path(), {"run"}).exit_code, 2);
+  EXPECT_EQ(run_choana(folder.path(), {"run", "/nowhere", "--out", "/nowhere/out"}).exit_code, 2);
+  const auto command = run_choana(folder.path(), {"statsu"});
+  EXPECT_EQ(command.exit_code, 2);
+  EXPECT_NE(command.output.find("status"), std::string::npos);
+  const auto package = run_choana(folder.path(), {"run", ".", "--out", "x", "--package", "demo-npc-respons"});
+  EXPECT_EQ(package.exit_code, 2);
+  EXPECT_NE(package.output.find("demo-npc-response"), std::string::npos) << package.output;
 }
 
 // ---- bad input, first round: each ends as a stated verdict, never in silence
