@@ -80,7 +80,9 @@ Result<RegionOfInterest> carry_roi(const RegionOfInterest& roi, const VolumeGeom
     first[axis] = static_cast<int>(std::clamp(std::floor(target_low[axis] - reach), 0.0, target_size[axis] - 1.0));
     last[axis] = static_cast<int>(std::clamp(std::ceil(target_high[axis] + reach), 0.0, target_size[axis] - 1.0));
     // Finer than the source by a hundredth is still one point: rounded spacings are not a reason to supersample.
-    points[axis] = static_cast<int>(std::clamp(std::ceil(step_in_source - 0.01), 1.0, 8.0));
+    points[axis] = static_cast<int>(std::clamp(std::ceil(step_in_source - 0.01), 1.0, 9.0));
+    // An odd number of points knows no ties: with ties counted as inside, a region grows at every carrying.
+    points[axis] += 1 - points[axis] % 2;
   }
   std::vector<std::uint8_t> mask(target.voxel_count(), 0);
   const int per_voxel = points[0] * points[1] * points[2];

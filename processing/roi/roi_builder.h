@@ -49,7 +49,7 @@ struct RoiSettings {
                                                         const RoiSettings& settings = {});
 
 /// Carry a region onto the grid of another series in the same frame of reference. Each target voxel is sampled on a
-/// regular sub-grid about as fine as the source (1 to 8 points an axis); it is inside when at least half of the points
+/// regular sub-grid about as fine as the source (1, 3, 5, 7 or 9 points an axis, odd so that none tie); it is inside when more than half of the points
 /// lie in source voxels of the region. On a grid as fine as the source this is nearest neighbour. The ledger says the
 /// fraction that fell outside the target and the volume before and after.
 /// Errors: geometry_mismatch (frames of reference differ), roi_outside_image, roi_too_small.
