@@ -6,8 +6,10 @@
 
 #include <iconv.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <optional>
 
 #include "core/version.h"
@@ -44,6 +46,10 @@ const DcmTagKey copied_tags[] = {
 // Type 2: present in every result, empty when the source lacks them.
 const DcmTagKey always_present[] = {DCM_PatientName,  DCM_PatientID,           DCM_PatientBirthDate, DCM_PatientSex,    DCM_StudyDate,
                                     DCM_StudyTime,    DCM_ReferringPhysicianName, DCM_StudyID,       DCM_AccessionNumber};
+
+// What patients and studies are found by: never altered, right or wrong.
+const DcmTagKey identifying[] = {DCM_PatientName, DCM_PatientID,  DCM_IssuerOfPatientID, DCM_PatientBirthDate, DCM_PatientSex,
+                                 DCM_StudyDate,   DCM_StudyTime, DCM_AccessionNumber};
 
 bool is_utf8(std::string_view text) {
   std::size_t n = 0;
@@ -188,6 +194,35 @@ bool convert_to_utf8(DcmDataset& attributes, const std::string& declared, const 
   return good;
 }
 
+/// Make what only describes legal, for results are valid objects whatever the source was: texts are cut to the length of
+/// their VR, other values that break it are left out.
+void repair_descriptions(DcmDataset& attributes) {
+  for (const DcmTagKey& tag : copied_tags) {
+    if (std::find(std::begin(identifying), std::end(identifying), tag) != std::end(identifying)) continue;
+    DcmElement* element = nullptr;
+    if (attributes.findAndGetElement(tag, element).bad() || element == nullptr) continue;
+    auto* text = dynamic_cast<DcmByteString*>(element);
+    if (text == nullptr) continue;
+    switch (text->ident()) {
+      case EVR_SH: case EVR_LO: {
+        const std::size_t characters_max = text->ident() == EVR_SH ? 16 : 64;
+        const std::string value = raw_text(*text);
+        std::string repaired;
+        for (std::size_t from = 0; from <= value.size();) {
+          const std::size_t end = std::min(value.find('\\', from), value.size());
+          repaired += (from == 0 ? "" : "\\") + cut_text(value.substr(from, end - from), characters_max);
+          from = end + 1;
+        }
+        if (repaired != value) text->putOFStringArray(OFString(repaired.c_str(), repaired.size()));
+        break;
+      }
+      case EVR_PN: case EVR_LT: case EVR_ST: case EVR_UT: case EVR_UC: break;
+      default:
+        if (text->checkValue("1-n").bad()) delete attributes.remove(tag);
+    }
+  }
+}
+
 Status put(DcmItem& dataset, const DcmTagKey& tag, const std::string& value) {
   return checked(dataset.putAndInsertOFStringArray(tag, OFString(value.c_str(), value.size())), step, DcmTag(tag).getTagName());
 }
@@ -232,6 +267,7 @@ Result<ResultHeader> ResultHeader::read(const std::filesystem::path& source, con
   if (dataset.findAndGetOFStringArray(DCM_SpecificCharacterSet, text).good()) declared = text.c_str();
   while (!declared.empty() && (declared.back() == ' ' || declared.back() == '\0')) declared.pop_back();
   header.charset_doubtful_ = !convert_to_utf8(*header.attributes_, declared, fallback_charset);
+  repair_descriptions(*header.attributes_);
   return header;
 }
 

@@ -36,7 +36,8 @@ struct ObjectIdentity {
 class ResultHeader {
  public:
   /// Read the header of any DICOM object. Text that declares no character set is taken as UTF-8 if it is that, else as
-  /// `fallback_charset`; bytes that fit no declared set become '?', and `charset_doubtful` says so.
+  /// `fallback_charset`; bytes that fit no declared set become '?', and `charset_doubtful` says so. What identifies
+  /// patient and study is copied as it is; descriptions that break their VR are cut or left out.
   /// Errors: not_dicom, io_error.
   static Result<ResultHeader> read(const std::filesystem::path& source, const std::string& fallback_charset);
 

@@ -312,6 +312,26 @@ TEST(ReportWriter, CopiesPatientStudyAndRequest) {
   }
 }
 
+TEST(ReportWriter, AFaultySourceDoesNotMakeFaultyResults) {
+  const auto study = make_synthetic_study();
+  const std::string source = study.findings.measured[0].volume.reference().slices[0].file;
+  DcmFileFormat file;
+  ASSERT_TRUE(file.loadFile(source.c_str()).good());
+  file.loadAllDataIntoMemory();
+  const std::pair<DcmTagKey, const char*> faults[] = {{DCM_StudyID, "IBSI_1_STS_003_MR_T1"}, {DCM_PatientAge, "55"}, {DCM_PatientWeight, "heavy"}, {DCM_AccessionNumber, "A1234567890123456"}};
+  for (const auto& [tag, value] : faults) ASSERT_TRUE(file.getDataset()->putAndInsertString(tag, value).good());
+  ASSERT_TRUE(file.saveFile(source.c_str()).good());
+  for (const WrittenObject& object : write(study, study.out())) {
+    DcmFileFormat result;
+    ASSERT_TRUE(result.loadFile((study.out() / object.file).c_str()).good());
+    EXPECT_EQ(text_of(*result.getDataset(), DCM_StudyID), "IBSI_1_STS_003_M");
+    EXPECT_FALSE(result.getDataset()->tagExists(DCM_PatientAge));
+    EXPECT_FALSE(result.getDataset()->tagExists(DCM_PatientWeight));
+    // A PACS files results by this; it stays as it came.
+    EXPECT_EQ(text_of(*result.getDataset(), DCM_AccessionNumber), "A1234567890123456");
+  }
+}
+
 TEST(ReportWriter, OurCheckerIsContentAndSeesFaults) {
   const auto study = make_synthetic_study();
   const auto objects = write(study, study.out());
