@@ -513,6 +513,10 @@ struct Node::State {
     };
     s.ae_title = settings.node.ae_title;
     s.listen = to_string(settings.receive.listen);
+    if (settings.receive.tls) {
+      const ReceiveTlsSettings& tls = *settings.receive.tls;
+      s.tls = scp::AcceptorTls{to_string(tls.listen), tls.files.certificate_file, tls.files.key_file, tls.files.trusted_file};
+    }
     s.associations_max = settings.receive.associations_max;
     s.object_max_bytes = static_cast<std::uint64_t>(settings.receive.object_max_mib) << 20;
     s.accept_unknown_peers = settings.receive.accept_unknown_peers;
@@ -555,8 +559,8 @@ struct Node::State {
     if (auto made = make_folders(settings.node); !made) return made;
     if (settings.store.url != "sqlite")
       return fail(ErrorCode::invalid_settings, "start", "store.url = \"" + settings.store.url.substr(0, settings.store.url.find(':')) + "\" is not available in this version; use \"sqlite\".");
-    if (settings.receive.tls)
-      return fail(ErrorCode::invalid_settings, "start", "[receive.tls] is not available in this version; leave the table out.");
+    // A setting that this version cannot keep is refused, not ignored.
+    if (settings.query) return fail(ErrorCode::invalid_settings, "start", "[query] is not available in this version; leave the table out.");
     auto rules = series_rules_toml.empty() ? default_series_rules() : read_series_rules(series_rules_toml, "series-rules.toml");
     if (!rules) return fail(rules.error());
     series_rules = std::move(*rules);
@@ -598,6 +602,12 @@ struct Node::State {
     };
     callbacks.on_fatal = [this](const Error& error) { set_fatal(error.message); };
     callbacks.on_refused = [this](const std::string& event, const std::string& reason, const std::string& peer) { refused(event, reason, peer); };
+    const bool commitment = std::any_of(settings.destinations.begin(), settings.destinations.end(),
+                                        [](const DestinationSettings& d) { return d.storage_commitment != StorageCommitmentMode::off; });
+    if (commitment)
+      callbacks.on_commitment_report = [this](int, const std::string& transfer_syntax, const std::vector<std::uint8_t>& data_set) {
+        return outbox->take_commitment_report(transfer_syntax, data_set);
+      };
     indexer = std::thread([this] { index(); });
     auto last_id = store->last_receive_id();
     if (!last_id) return fail(last_id.error());
@@ -622,7 +632,7 @@ struct Node::State {
       if (!api) return fail(api.error());
       http = std::move(*api);
     }
-    const nlohmann::json ports = {{"dicom", acceptor->port()}, {"http", http ? http->port() : 0}};
+    const nlohmann::json ports = {{"dicom", acceptor->port()}, {"dicom_tls", acceptor->tls_port()}, {"http", http ? http->port() : 0}};
     if (auto written = replace_file(settings.node.ports_file(), ports.dump() + "\n"); !written) return written;
     log::info("node", "started", {{"version", version}, {"ae_title", settings.node.ae_title}, {"dicom_port", acceptor->port()}, {"http_port", http ? http->port() : 0},
                                   {"packages", package_folders.size()}, {"destinations", settings.destinations.size()}, {"jobs_put_back", *put_back}});
