@@ -128,6 +128,7 @@ Result<ModelPackage> ModelPackage::load(const std::filesystem::path& directory) 
     content->stage_of_output.push_back(static_cast<std::size_t>(stage));
     const bool probability = chain->learner(static_cast<std::size_t>(stage)).link() != Link::identity;
     if (output.unit.empty()) output.unit = probability ? "%" : "1";
+    if (output.decimals < 0) output.decimals = output.unit == "%" ? 1 : 3;
     if (output.unit == "%" && !probability)
       return refuse("The output '" + output.name + "' is given in %, but the stage " + output.from + " is not a probability (link identity).");
   }

@@ -345,7 +345,7 @@ void read_outputs(Section& root, PackageManifest& manifest) {
         }))
       one.complain("endpoint", "must be 1 to 11 capital letters, digits and _");
     output.unit = one.text("unit", false, 16);  // decided with the stage's link when nothing is said
-    output.decimals = one.integer("decimals", 0, 15).value_or(output.unit == "1" ? 3 : 1);
+    output.decimals = one.integer("decimals", 0, 15).value_or(-1);  // decided with the unit
     output.primary = one.flag("primary", false);
     primaries += output.primary ? 1 : 0;
     one.finish();
