@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include <itkImageIOBase.h>
 #include <itkMetaImageIO.h>
 #include <itkNiftiImageIO.h>
@@ -43,6 +45,35 @@ Format format_for(const std::filesystem::path& path) {
   if (ends_with(name, ".mha") || ends_with(name, ".mhd")) return {itk::MetaImageIO::New().GetPointer(), ends_with(name, ".mhd")};
   return {};
 }
+
+/// Another name for a file while it is read. The NIfTI library looks for a.nii first when it is asked for a.nii.gz, and would return the
+/// voxels of the one with the header of the other.
+class Alias {
+ public:
+  explicit Alias(const std::filesystem::path& path) : path_(path) {
+    std::string name = path.string();
+    if (!name.ends_with(".nii.gz")) return;
+    std::error_code problem;
+    if (!std::filesystem::exists(name.substr(0, name.size() - 3), problem)) return;
+    std::string pattern = (std::filesystem::temp_directory_path() / "choana-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) return;
+    folder_ = pattern;
+    std::filesystem::create_symlink(std::filesystem::absolute(path), folder_ / "image.nii.gz", problem);
+    if (!problem) path_ = folder_ / "image.nii.gz";
+  }
+  ~Alias() {
+    std::error_code problem;
+    if (!folder_.empty()) std::filesystem::remove_all(folder_, problem);
+  }
+  Alias(const Alias&) = delete;
+  Alias& operator=(const Alias&) = delete;
+
+  [[nodiscard]] std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path folder_;
+};
 
 std::size_t component_bytes(Component type) {
   switch (type) {
@@ -118,8 +149,9 @@ Result<RawImage> read_raw(const std::filesystem::path& path, int channel) {
   if (format.io.IsNull()) return refuse(ErrorCode::invalid_argument, "The name " + file + " is not that of an image: .nrrd, .nhdr, .nii, .nii.gz, .hdr, .img, .mha or .mhd are read.");
   try {
     itk::ImageIOBase& io = *format.io;
-    io.SetFileName(path.string());
-    if (!io.CanReadFile(path.string().c_str())) return refuse(ErrorCode::invalid_attribute, "The file " + file + " is not what its name says, or its header is damaged.");
+    const Alias alias(path);
+    io.SetFileName(alias.path());
+    if (!io.CanReadFile(alias.path().c_str())) return refuse(ErrorCode::invalid_attribute, "The file " + file + " is not what its name says, or its header is damaged.");
     io.ReadImageInformation();
     const Component type = io.GetComponentType();
     const std::size_t width = component_bytes(type);

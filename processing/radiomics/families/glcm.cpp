@@ -300,8 +300,8 @@ constexpr std::array rows{
     Row{"DifferenceEntropy", "NTRS", none, difference_entropy},
     Row{"DifferenceVariance", "D3YU", none, difference_variance},
     Row{"Dissimilarity", "8S9J", none, nullptr, Availability::retired},      // equals DifferenceAverage
-    Row{"Homogeneity1", "GLCM_HOMOGENEITY1", none, nullptr, Availability::retired},  // equals Id
-    Row{"Homogeneity2", "GLCM_HOMOGENEITY2", none, nullptr, Availability::retired},  // equals Idm
+    Row{"Homogeneity1", "GLCM_HOMOGEN1", none, nullptr, Availability::retired},  // equals Id
+    Row{"Homogeneity2", "GLCM_HOMOGEN2", none, nullptr, Availability::retired},  // equals Idm
     Row{"Id", "IB1Z", none, inverse_difference},
     Row{"Idm", "WF0Z", none, inverse_difference_moment},
     Row{"Idmn", "1QCO", none, inverse_difference_moment_normalised},
