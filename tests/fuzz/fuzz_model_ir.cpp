@@ -33,5 +33,15 @@ std::vector<std::vector<std::uint8_t>> choana_fuzz_seeds() {
       R"("missing_left":[1,0,0,0,0],"value":[0,-1,0,1,2],"cover":[10,4,6,5,1]}]})";
   constexpr std::string_view linear =
       R"({"ir":1,"kind":"linear","features":["a"],"scaler":{"kind":"standard","mean":[1],"scale":[2]},"coef":[[1.5],[-2]],"intercept":[0.25,1],"link":"softmax"})";
-  return {{trees.begin(), trees.end()}, {linear.begin(), linear.end()}};
+  constexpr std::string_view svm =
+      R"({"ir":1,"kind":"svm","features":["a"],"kernel":"rbf","gamma":0.5,"sv":[[1],[-1]],"dual_coef":[1,-1],"intercept":[0.1],"probability":"libsvm_coupling","A":-1,"B":0})";
+  constexpr std::string_view bayes = R"({"ir":1,"kind":"gaussian_nb","features":["a"],"prior":[0.4,0.6],"mean":[[0],[1]],"var":[[1],[2]]})";
+  constexpr std::string_view network =
+      R"({"ir":1,"kind":"mlp","features":["a"],"coefs":[[[1,2]],[[1],[-1]]],"intercepts":[[0,0.5],[0]],"activation":"relu","output":"logistic"})";
+  constexpr std::string_view calibrated =
+      R"({"ir":1,"kind":"calibrated","features":["a"],"members":[{"base":{"kind":"linear","coef":[1],"intercept":[0],"link":"identity"},)"
+      R"("calibrator":{"kind":"isotonic","x":[0,1],"y":[0.1,0.9]}},{"base":{"kind":"linear","coef":[1],"intercept":[0],"link":"identity"},"calibrator":{"kind":"sigmoid","a":-1,"b":0}}]})";
+  std::vector<std::vector<std::uint8_t>> seeds;
+  for (const std::string_view seed : {trees, linear, svm, bayes, network, calibrated}) seeds.emplace_back(seed.begin(), seed.end());
+  return seeds;
 }
