@@ -33,7 +33,10 @@ constexpr std::string_view step = "spool";
 
 tl::unexpected<Error> system_failure(const std::string& what) {
   const int number = errno;
-  const ErrorCode code = number == ENOSPC || number == EDQUOT ? ErrorCode::disk_full : ErrorCode::io_error;
+  ErrorCode code = ErrorCode::io_error;
+  if (number == ENOSPC || number == EDQUOT) code = ErrorCode::disk_full;
+  // Nothing is wrong with the disk: the sender may try again, the process need not end.
+  if (number == EMFILE || number == ENFILE || number == ENOMEM) code = ErrorCode::out_of_memory;
   return fail(code, std::string(step), what + " in the spool folder failed: " + std::strerror(number) + ".");
 }
 
@@ -328,6 +331,7 @@ Status InstanceSpool::recover(Recovery& recovery) {
       recovery.quarantined.push_back(name);
       moved = true;
     }
+    fs::remove(bucket, error);  // an hour that retention emptied; fails, rightly, where anything is left
   }
   std::sort(recovery.adopted.begin(), recovery.adopted.end(), [](const auto& a, const auto& b) { return a.receive_id < b.receive_id; });
 

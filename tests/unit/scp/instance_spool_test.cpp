@@ -197,6 +197,15 @@ TEST(InstanceSpool, NeverUsesANumberTwice) {
   EXPECT_GE(s.store(test::mr_image()).receive_id, 50'000'000U);
 }
 
+TEST(InstanceSpool, DropsTheFoldersOfHoursThatAreEmpty) {
+  Spool s;
+  s.open();
+  const auto completed = s.store(test::mr_image());
+  ASSERT_TRUE(s.spool->remove(completed.spool_file));
+  s.open();
+  EXPECT_FALSE(fs::exists(s.path("2026092114")));
+}
+
 TEST(InstanceSpool, RemovesAFileAndSaysWhenThereIsNone) {
   Spool s;
   s.open();
