@@ -12,10 +12,10 @@ theirs=
 trap 'for p in $ours $theirs; do kill "$p" 2>/dev/null || true; done; rm -rf "$work"' EXIT
 
 start_ours() {
-  rm -rf "$work/ours"; mkdir -p "$work/ours"
+  rm -rf "$work/ours"; mkdir -p "$work/ours"; rm -f "$work/ours.out"; touch "$work/ours.out"
   "$bin/choana_receive" "$work/ours" 0 ANY "${COMMITTERS:-1}" "${MODE:-adaptive}" >"$work/ours.out" &
   ours=$!
-  until grep -q '^port' "$work/ours.out"; do sleep 0.02; done
+  until grep -q "^port [0-9]*$" "$work/ours.out"; do sleep 0.02; done
   ours_port=$(awk '/^port/{print $2}' "$work/ours.out")
 }
 stop_ours() { kill -TERM "$ours"; wait "$ours" || true; ours=; grep -o 'instances.*' "$work/ours.out" >>"$work/ours.log"; }
@@ -32,9 +32,9 @@ median() { sort -n | awk '{v[NR]=$1} END {printf "%s [%s-%s]", v[int((NR+1)/2)],
 for n in 1 4 8; do
   : >"$work/a"; : >"$work/b"; : >"$work/p50"
   for _ in $(seq "$rounds"); do
-    start_ours; "$bin/send_raw" "$ours_port" ANY $n "$objects" >"$work/r"; stop_ours
+    start_ours; "$bin/send_raw" "$ours_port" ANY $n "$objects" >"$work/r" || cat "$work/r"; stop_ours
     awk '{print $1}' "$work/r" >>"$work/a"; awk '{print $2}' "$work/r" >>"$work/p50"
-    export TCP_NODELAY=1; start_theirs; "$bin/send_raw" "$theirs_port" ANY $n "$objects" >"$work/r"; stop_theirs; unset TCP_NODELAY
+    export TCP_NODELAY=1; start_theirs; "$bin/send_raw" "$theirs_port" ANY $n "$objects" >"$work/r" || cat "$work/r"; stop_theirs; unset TCP_NODELAY
     awk '{print $1}' "$work/r" >>"$work/b"
   done
   echo "associations=$n choana_per_s=$(median <"$work/a") storescp_nodelay_per_s=$(median <"$work/b") choana_p50_ms=$(median <"$work/p50")"
