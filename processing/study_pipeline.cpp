@@ -275,7 +275,8 @@ class StudyRun {
 
   // -- binding a region to a series --
 
-  static Result<RegionOfInterest> delineate(const DrawnRegion& region, const VolumeGeometry& geometry, const RoiSettings& how) {
+  static Result<RegionOfInterest> delineate(const DrawnRegion& region, const SeriesVolume& volume, const RoiSettings& how) {
+    const VolumeGeometry& geometry = volume.geometry();
     if (region.segmentation != nullptr) return roi_from_segment(*region.segmentation, region.segment_number, geometry, how);
     RoiOrigin origin;
     origin.kind = RoiOrigin::Kind::structure_set;
@@ -284,6 +285,7 @@ class StudyRun {
     origin.series_instance_uid = region.structure_set->series_instance_uid;
     origin.number = region.roi->number;
     origin.algorithm_type = region.roi->generation_algorithm;
+    origin.notes = compare_references(*region.roi, volume.reference(), geometry);
     return rasterise_roi(*region.roi, origin, geometry, how);
   }
 
@@ -303,7 +305,7 @@ class StudyRun {
     RoiSettings how;
     how.accept_other_frame_of_reference = true;
     if (*home == n) {
-      auto roi = delineate(region, target.volume.geometry(), how);
+      auto roi = delineate(region, target.volume, how);
       if (roi && !region.frame_of_reference_uid().empty() && region.frame_of_reference_uid() != series_[n].frame_of_reference_uid())
         issue(ErrorCode::geometry_mismatch, "The region '" + region.name + "' names another frame of reference than the images it refers to; it was placed by its references.", "", region.name);
       return roi;
@@ -315,7 +317,7 @@ class StudyRun {
                       "; it is not carried over without registration.");
     const BuiltVolume* drawn_on = main_volume(*home);
     if (drawn_on == nullptr) return fail(*series_[*home].load_error);
-    auto drawn = delineate(region, drawn_on->volume.geometry(), how);
+    auto drawn = delineate(region, drawn_on->volume, how);
     if (!drawn) return drawn;
     return carry_roi(*drawn, target.volume.geometry());
   }
