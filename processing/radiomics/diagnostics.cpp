@@ -141,9 +141,8 @@ std::string voxel_hash(const MaskVolume& mask) {
   return sha1.hex();
 }
 
-int count_components(const MaskVolume& mask, int label) {
+int count_components(const MaskVolume& mask, int label, const VoxelBox& box) {
   const auto wanted = static_cast<std::uint32_t>(label);
-  const VoxelBox box = bounding_box(mask, wanted);
   if (box.empty()) return 0;
   const std::ptrdiff_t nx = box.size[0] + 2;
   const std::ptrdiff_t ny = box.size[1] + 2;
@@ -258,7 +257,7 @@ void DiagnosticsRecorder::add_mask(const ScalarVolume* image, const MaskVolume& 
         high = std::max(high, image->voxels[at]);
       }
   count(prefix + "VoxelNum", voxels);
-  count(prefix + "VolumeNum", count_components(mask, label));
+  count(prefix + "VolumeNum", count_components(mask, label, box));
   const auto total = static_cast<double>(voxels);
   const Vector3 centre{sums[0] / total, sums[1] / total, sums[2] / total};
   doubles(prefix + "CenterOfMassIndex", centre);

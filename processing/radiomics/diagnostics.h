@@ -14,8 +14,8 @@ namespace choana::processing {
 [[nodiscard]] std::string voxel_hash(const ScalarVolume& image);
 [[nodiscard]] std::string voxel_hash(const MaskVolume& mask);
 
-/// Number of 26-connected parts with this label.
-[[nodiscard]] int count_components(const MaskVolume& mask, int label);
+/// Number of 26-connected parts with this label; box: its bounding box.
+[[nodiscard]] int count_components(const MaskVolume& mask, int label, const VoxelBox& box);
 
 /// Collects what PyRadiomics calls diagnostics, in its names and order.
 class DiagnosticsRecorder {

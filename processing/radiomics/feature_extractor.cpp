@@ -38,8 +38,22 @@ constexpr int levels_many = 256;
 
 tl::unexpected<Error> refuse(ErrorCode code, std::string message) { return fail(code, "extract_features", std::move(message)); }
 
-std::size_t count_voxels(const MaskVolume& mask, int label) {
-  return static_cast<std::size_t>(std::count(mask.labels.begin(), mask.labels.end(), static_cast<std::uint32_t>(label)));
+/// Where a label lies in a mask: found once, for a scan of the whole mask costs as much as a feature class.
+struct Located {
+  VoxelBox box;
+  std::size_t voxels = 0;
+};
+
+Located locate(const MaskVolume& mask, int label) {
+  Located found;
+  found.box = bounding_box(mask, static_cast<std::uint32_t>(label));
+  for (int k = 0; k < found.box.size[2]; ++k)
+    for (int j = 0; j < found.box.size[1]; ++j) {
+      const auto row = mask.labels.begin() +
+                       static_cast<std::ptrdiff_t>(mask.geometry.offset(found.box.lower[0], j + found.box.lower[1], k + found.box.lower[2]));
+      found.voxels += static_cast<std::size_t>(std::count(row, row + found.box.size[0], static_cast<std::uint32_t>(label)));
+    }
+  return found;
 }
 
 /// Says how two grids differ, or nothing when they are the same within the tolerance (relative to the first spacing, as ITK compares).
@@ -70,30 +84,30 @@ std::optional<std::string> grid_difference(const VolumeGeometry& image, const Vo
 }
 
 struct CheckedMask {
-  VoxelBox box;
+  Located region;
   std::optional<MaskVolume> corrected;  // set when the mask had to be put on the grid of the image
 };
 
 /// PyRadiomics' checkMask: same grid (or corrected), label present, enough dimensions and voxels.
-Result<CheckedMask> check_mask(const ScalarVolume& image, const MaskVolume& mask, int label, const ExtractionSettings& settings) {
-  CheckedMask checked;
+Result<CheckedMask> check_mask(const ScalarVolume& image, const MaskVolume& mask, const Located& region, int label, const ExtractionSettings& settings) {
+  CheckedMask checked{region, {}};
   if (const auto difference = grid_difference(image.geometry, mask.geometry, settings.geometry_tolerance)) {
     if (!settings.correct_mask)
       return refuse(ErrorCode::geometry_mismatch, "Image and mask lie on different grids: " + *difference +
                                                       ". Put the mask on the grid of the image, set correctMask, or raise geometryTolerance (at most one voxel).");
     if (auto inside = check_region_inside(image.geometry, mask, label); !inside) return fail(inside.error());
     checked.corrected = resample_mask(mask, image.geometry);
+    checked.region = locate(*checked.corrected, label);
   }
-  const MaskVolume& used = checked.corrected ? *checked.corrected : mask;
-  checked.box = bounding_box(used, static_cast<std::uint32_t>(label));
-  if (checked.box.empty()) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
-  const int dimensions = static_cast<int>(std::count_if(checked.box.size.begin(), checked.box.size.end(), [](int n) { return n > 1; }));
+  const VoxelBox& box = checked.region.box;
+  if (box.empty()) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
+  const int dimensions = static_cast<int>(std::count_if(box.size.begin(), box.size.end(), [](int n) { return n > 1; }));
   if (dimensions == 0) return refuse(ErrorCode::roi_too_small, "The region is a single voxel: features need more.");
   if (dimensions < settings.minimum_roi_dimensions)
     return refuse(ErrorCode::roi_too_small, "The region spans " + std::to_string(dimensions) + " dimension(s); minimumROIDimensions asks for " +
                                                 std::to_string(settings.minimum_roi_dimensions) + ".");
   if (settings.minimum_roi_size) {
-    const std::size_t voxels = count_voxels(used, label);
+    const std::size_t voxels = checked.region.voxels;
     if (voxels <= static_cast<std::size_t>(*settings.minimum_roi_size))
       return refuse(ErrorCode::roi_too_small, "The region holds " + std::to_string(voxels) + " voxels; minimumROISize asks for more than " +
                                                   std::to_string(*settings.minimum_roi_size) + ".");
@@ -231,7 +245,8 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
       return refuse(ErrorCode::invalid_profile, "The image type '" + type.name + "' is not available in this version; only Original is.");
 
   ExtractionResult result;
-  result.voxels_original = count_voxels(original_mask, label);
+  Located region = locate(original_mask, label);
+  result.voxels_original = region.voxels;
   if (result.voxels_original == 0) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
   result.volume_original_ml = static_cast<double>(result.voxels_original) * original_mask.geometry.voxel_volume_mm3() / 1000;
 
@@ -260,7 +275,8 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
     prepared = std::move(*resampled);
     image = &prepared->image;
     mask = &prepared->mask;
-    if (count_voxels(*mask, label) == 0)
+    region = locate(*mask, label);
+    if (region.voxels == 0)
       return refuse(ErrorCode::roi_empty, "No voxel of the region is left after resampling: the region is thinner than a new voxel.");
     if (settings.additional_info) {
       recorder.add_image(*image, "interpolated");
@@ -276,16 +292,17 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
                                python_text(after[axis]) + " mm: most values there are interpolated; consider in-plane resampling or force2D.");
     }
   } else if (settings.pre_crop) {
-    auto checked = check_mask(*image, *mask, label, settings);
+    auto checked = check_mask(*image, *mask, region, label, settings);
     if (!checked) return fail(checked.error());
-    auto cropped = crop_to_box(*image, checked->corrected ? *checked->corrected : *mask, checked->box, settings.pad_distance_voxels);
+    auto cropped = crop_to_box(*image, checked->corrected ? *checked->corrected : *mask, checked->region.box, settings.pad_distance_voxels);
     if (!cropped) return fail(cropped.error());
     prepared = std::move(*cropped);
     image = &prepared->image;
     mask = &prepared->mask;
+    region = locate(*mask, label);
   }
 
-  auto checked = check_mask(*image, *mask, label, settings);
+  auto checked = check_mask(*image, *mask, region, label, settings);
   if (!checked) return fail(checked.error());
   std::optional<MaskVolume> corrected;
   if (checked->corrected) {
@@ -294,8 +311,8 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
     if (settings.additional_info) recorder.add_mask(image, *mask, label, "corrected");
     result.notes.push_back("The mask lay on another grid and was moved onto the grid of the image (nearest neighbour).");
   }
-  VoxelBox box = checked->box;
-  result.voxels_resampled = count_voxels(*mask, label);
+  region = checked->region;
+  result.voxels_resampled = region.voxels;
   result.volume_resampled_ml = static_cast<double>(result.voxels_resampled) * mask->geometry.voxel_volume_mm3() / 1000;
   if (result.voxels_resampled != result.voxels_original)
     result.notes.push_back("The region holds " + std::to_string(result.voxels_original) + " voxels (" + millilitres(result.volume_original_ml) + ") as drawn and " +
@@ -306,25 +323,25 @@ Result<ExtractionResult> extract_features(const ScalarVolume& original_image, co
     auto range = resegment(*image, *mask, label, settings.resegment_range, settings.resegment_mode);
     if (!range) return fail(range.error());
     resegmented = std::move(*range);
-    auto again = check_mask(*image, *resegmented, label, settings);
+    auto again = check_mask(*image, *resegmented, locate(*resegmented, label), label, settings);
     if (!again) return fail(again.error());
-    box = again->box;
+    region = again->region;
     if (settings.additional_info) recorder.add_mask(image, *resegmented, label, "resegmented");
   }
   const MaskVolume& intensity_mask = resegmented ? *resegmented : *mask;
   const MaskVolume& shape_mask = resegmented && settings.resegment_shape ? *resegmented : *mask;
 
-  if (auto status = measure_shape(shape_mask, label, box, profile, result); !status) return fail(status.error());
-  const RegionBox region = cut_region(intensity_mask, label, box);
-  result.voxels_used = region.voxels;
+  if (auto status = measure_shape(shape_mask, label, region.box, profile, result); !status) return fail(status.error());
+  const RegionBox cut = cut_region(intensity_mask, label, region.box);
+  result.voxels_used = cut.voxels;
   if (resegmented && result.voxels_used != result.voxels_resampled)
     result.notes.push_back("Resegmentation kept " + std::to_string(result.voxels_used) + " of " + std::to_string(result.voxels_resampled) + " voxels.");
-  result.components = count_components(intensity_mask, label);
+  result.components = count_components(intensity_mask, label, region.box);
   if (result.components > 1)
     result.notes.push_back("The region has " + std::to_string(result.components) + " separate parts: diameters and axis lengths span all of them.");
 
   for (const ImageTypeRequest& type : profile.image_types)
-    if (auto status = measure_image("original", *image, region, box, type.settings, profile.families, result); !status) return fail(status.error());
+    if (auto status = measure_image("original", *image, cut, region.box, type.settings, profile.families, result); !status) return fail(status.error());
 
   for (const LevelCount& count : result.levels) {
     if (count.present >= levels_few && count.highest <= levels_many) continue;
