@@ -29,7 +29,7 @@ class SpoolCommitter {
   struct Item {
     int file_descriptor = -1;              // closed by the committer
     std::string spool_file;                // relative to the spool
-    std::function<void(bool durable)> done;  // called from a committer thread, in the order of a batch
+    std::function<void(bool durable)> done;  // from any committing thread, in the order of a batch; must not submit
   };
   struct Counters {
     std::uint64_t batches = 0;
@@ -44,6 +44,7 @@ class SpoolCommitter {
   SpoolCommitter(InstanceSpool& spool, Settings settings, std::function<void(const Error&)> on_fatal);
   ~SpoolCommitter();
 
+  /// Queue an item; where no batch is under way, commit it here and now, in the caller's thread.
   void submit(Item item);
   [[nodiscard]] Counters counters() const;
   /// Commit what waits, then end the threads. `submit` afterwards answers "not durable".
