@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compare `choana extract` with PyRadiomics 3.0.1 on seeded random cases, all columns.
 
-Run it with the Python of an environment that has PyRadiomics 3.0.1 (docs/testing.md says how to make one):
+Run it with the Python of an environment that has PyRadiomics 3.0.1 (NumPy 1.26.4, SciPy 1.13.1, SimpleITK 2.5.7, PyWavelets 1.9.0):
 
     python pyradiomics_compare.py --program build/release/bin/choana [--seed 1] [--cases 60] [--work DIR] [--only PROFILE]
 
@@ -197,7 +197,8 @@ def as_numbers(text):
 
 def compare(expected, row):
     problems = []
-    flat = expected.get("original_firstorder_Range", 1.0) == 0
+    # Interpolation of a constant leaves a spread of rounding errors.
+    flat = expected.get("original_firstorder_Range", 1.0) <= 1e-9 * abs(float(expected.get("original_firstorder_Maximum", 0)))
     few = len(row) and float(expected.get("diagnostics_Mask-original_VoxelNum", 0)) < 200
     ours = {k: v for k, v in row.items() if k.startswith(("original_", "diagnostics_"))}
     theirs = list(expected)
