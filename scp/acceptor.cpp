@@ -214,7 +214,10 @@ Result<std::unique_ptr<Acceptor>> Acceptor::start(AcceptorSettings settings, Acc
   }
   state->accept(state->listener, nullptr);
   state->beat();
-  for (int i = 0; i < std::max(1, shared.settings.threads); ++i) {
+  // Two at least: one may wait for the disk while the other keeps the connections going.
+  const int automatic = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2U, 4U));
+  const int threads = shared.settings.threads > 0 ? shared.settings.threads : automatic;
+  for (int i = 0; i < threads; ++i) {
     state->threads.emplace_back([s = state.get()] { s->io.run(); });
   }
   log::info("scp", "listening", {{"port", state->port}, {"tls_port", state->tls_port}, {"ae_title", shared.settings.ae_title}});

@@ -58,7 +58,7 @@ struct AcceptorSettings {
   std::filesystem::path quarantine_dir;
   std::uint64_t disk_low_bytes = std::uint64_t{2048} * 1024 * 1024;     // below: new associations are refused, transient
   std::uint64_t disk_reserve_bytes = std::uint64_t{512} * 1024 * 1024;  // below: C-STORE gets A700
-  int threads = 4;
+  int threads = 0;                                    // 0: one a processor, at least 2, at most 4
   int committer_threads = 1;
   SyncMode sync_mode = SyncMode::adaptive;
   std::uint64_t first_receive_id = 1;                 // one more than the job store has seen
