@@ -483,6 +483,9 @@ struct Node::State {
     api.not_ready = [this] { return not_ready(); };
     api.metrics = [this] {
       if (auto counts = store->counts()) metrics.update(*counts, clock.wall_ms());
+      for (const DestinationSettings& destination : settings.destinations)
+        if (auto state = store->destination_state(destination.name)) metrics.set_destination(*state);
+      if (acceptor) metrics.set_associations_open(static_cast<int>(acceptor->counters().associations_open));
       metrics.set_disk_free("state", free_bytes(settings.node.state_dir));
       metrics.set_ready(not_ready().empty());
       return metrics.text();

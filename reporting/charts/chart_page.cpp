@@ -217,10 +217,8 @@ const Measurement* PageDrawer::region_measurement(const std::string& roi) const 
   return nullptr;
 }
 
+// Of the voxels that were delineated, before any resampling: the number that the key slice and result.json give.
 std::optional<double> PageDrawer::region_volume_ml(const std::string& roi) const {
-  const Measurement* m = region_measurement(roi);
-  for (const char* name : {"MeshVolume", "VoxelVolume"})
-    if (const auto mm3 = feature(m, "shape", name)) return *mm3 / 1000;
   for (const auto& series : findings_.measured)
     for (const auto& region : series.rois)
       if (region.name() == roi) return region.volume_ml();
@@ -502,7 +500,7 @@ void PageDrawer::legend(Canvas& canvas, double x, double y, double width) const 
   double at = x;
   for (std::size_t n = 0; n < regions_.size(); ++n) {
     std::string text = regions_[n];
-    if (const auto volume = region_volume_ml(regions_[n])) text += "  " + number_text(*volume, 3) + " ml";
+    if (const auto volume = region_volume_ml(regions_[n])) text += "  " + number_text(*volume, 4) + " ml";
     const double w = std::min(canvas.text_width(text, style(18, plain)) + 2, 320.0);
     if (at + 40 + w > x + width || n == 5) {
       canvas.text(at, y, std::max(0.0, x + width - at), fill_in(t_.more_regions, "n", std::to_string(regions_.size() - n)), style(18, muted));
@@ -561,7 +559,7 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
     label.shorten = Shorten::middle;
     canvas.text(x + 20, y, name_width - 20, regions_[n], label);
     const Measurement* m = region_measurement(regions_[n]);
-    cells({region_volume_ml(regions_[n]), feature(m, "shape", "Maximum3DDiameter"), feature(m, "shape", "Sphericity")}, {3, 3, 3});
+    cells({region_volume_ml(regions_[n]), feature(m, "shape", "Maximum3DDiameter"), feature(m, "shape", "Sphericity")}, {4, 3, 3});
     y += row;
   }
   // Series: the main region on each.
@@ -583,6 +581,8 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
     TextStyle note = style(18, muted);
     note.shorten = Shorten::middle;
     canvas.text(x, y + 2, width, fill_in(t_.intensities_in, "roi", regions_.front()), note);
+    const double room_below = box.bottom() - 12 - (y + 34);
+    if (room_below >= 56) histogram(canvas, {x, y + 34, width, std::min(room_below, 110.0)}, shown_.front());
   }
 }
 
@@ -668,7 +668,7 @@ struct KeyFeature {
 ChartPage PageDrawer::measurement_page() {
   Canvas canvas(page_width, page_height, ground);
   header(canvas, t_.measurement_title, t_.measurement_subtitle, false);
-  const std::vector<KeyFeature> rows{{t_.volume + " (ml)", "shape", "MeshVolume", 1e-3, 3}, {t_.diameter + " (mm)", "shape", "Maximum3DDiameter", 1, 3},
+  const std::vector<KeyFeature> rows{{t_.volume + " (ml)", "shape", "VoxelVolume", 1e-3, 4}, {t_.diameter + " (mm)", "shape", "Maximum3DDiameter", 1, 3},
                                      {t_.surface + " (cm²)", "shape", "SurfaceArea", 1e-2, 3}, {t_.sphericity, "shape", "Sphericity", 1, 3},
                                      {t_.mean, "firstorder", "Mean", 1, 4}, {t_.p10, "firstorder", "10Percentile", 1, 4},
                                      {t_.p90, "firstorder", "90Percentile", 1, 4}, {t_.skewness, "firstorder", "Skewness", 1, 3},
@@ -751,7 +751,7 @@ ChartPage PageDrawer::measurement_page() {
       TextStyle label = style(18, plain);
       label.shorten = Shorten::middle;
       canvas.text(margin + 34, ly, label_width - 50, regions_[n], label);
-      if (const auto volume = region_volume_ml(regions_[n])) canvas.text(margin + 34, ly + 22, label_width - 50, number_text(*volume, 3) + " ml", style(18, muted));
+      if (const auto volume = region_volume_ml(regions_[n])) canvas.text(margin + 34, ly + 22, label_width - 50, number_text(*volume, 4) + " ml", style(18, muted));
       ly += 48;
     }
   }

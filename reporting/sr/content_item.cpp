@@ -66,10 +66,13 @@ std::string decimal_string(double number) {
   double best_error = INFINITY;
   std::array<char, 400> text{};
   for (int digits = 1; digits <= 17; ++digits) {
-    for (const char* format : {"%.*g", "%.*e"}) {
-      std::snprintf(text.data(), text.size(), format, format[3] == 'e' ? digits - 1 : digits, number);
+    for (const char* format : {"%.*g", "%.*e", "%.*f"}) {
+      std::snprintf(text.data(), text.size(), format, format[3] == 'e' ? digits - 1 : format[3] == 'f' ? 1 : digits, number);
       const std::string candidate = shorten_exponent(text.data());
       if (candidate.size() > ds_length_max) continue;
+      // A whole number beyond 32 bits is written with a point or an exponent: Orthanc's DICOMweb reads bare digits as an
+      // integer and wraps it, and a viewer behind it then shows another number.
+      if (std::abs(number) > 2147483647.0 && candidate.find_first_of(".eE") == std::string::npos) continue;
       const double error = std::abs(std::strtod(candidate.c_str(), nullptr) - number);
       if (error < best_error || (error == best_error && candidate.size() < best.size())) {
         best = candidate;

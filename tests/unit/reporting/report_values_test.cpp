@@ -21,6 +21,10 @@ TEST(DecimalString, IsShortAndExact) {
   EXPECT_EQ(decimal_string(364895.3), "364895.3");
   EXPECT_EQ(decimal_string(1e-5), "1e-5");
   EXPECT_EQ(decimal_string(1e300), "1e300");
+  // Seen in OHIF over Orthanc 1.10: bare digits beyond 32 bits came out as 2380429710.
+  EXPECT_EQ(decimal_string(101164677518.0), "101164677518.0");
+  EXPECT_EQ(decimal_string(-2147483648.0), "-2147483648.0");
+  EXPECT_EQ(decimal_string(2147483647.0), "2147483647");
 }
 
 TEST(DecimalString, LosesLittleInSixteenCharacters) {
