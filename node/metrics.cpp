@@ -44,10 +44,8 @@ struct Metrics::State {
   Family<Counter>& refused = counter(registry, "choana_instances_refused_total", "Instances that were not acknowledged, by DIMSE status.");
   Family<Counter>& associations = counter(registry, "choana_associations_total", "Associations that ended, by result.");
   Family<Gauge>& associations_open = gauge(registry, "choana_associations_open", "Associations open now.");
-  Family<Histogram>& acknowledge = histogram(registry, "choana_acknowledge_seconds", "From the last byte of an instance to its acknowledgement.");
+  Family<Histogram>& acknowledge = histogram(registry, "choana_acknowledge_seconds", "From the receipt of an instance to its being durable, just before its acknowledgement.");
   Family<Counter>& batches = counter(registry, "choana_spool_batches_total", "Batches that were made durable together.");
-  Family<Histogram>& batch_instances = histogram(registry, "choana_spool_batch_instances", "Instances made durable by one sync.");
-  Family<Histogram>& sync = histogram(registry, "choana_spool_sync_seconds", "Time of one sync of the spool.");
   Family<Counter>& jobs = counter(registry, "choana_jobs_total", "Jobs that ended, by outcome.");
   Family<Counter>& attempts_failed = counter(registry, "choana_job_attempts_failed_total", "Attempts that failed, by error code.");
   Family<Histogram>& job_seconds = histogram(registry, "choana_job_seconds", "Duration of a job's last attempt.");
@@ -85,11 +83,7 @@ void Metrics::instance_received(std::uint64_t bytes, double seconds_to_acknowled
 void Metrics::instance_refused(const std::string& status) { state_->refused.Add({{"status", status}}).Increment(); }
 void Metrics::association_ended(const std::string& result) { state_->associations.Add({{"result", result}}).Increment(); }
 void Metrics::set_associations_open(int count) { state_->associations_open.Add({}).Set(count); }
-void Metrics::batch_committed(int instances, double sync_seconds) {
-  state_->batches.Add({}).Increment();
-  state_->batch_instances.Add({}, Histogram::BucketBoundaries{1, 2, 4, 8, 16, 32, 64}).Observe(instances);
-  state_->sync.Add({}, short_seconds).Observe(sync_seconds);
-}
+void Metrics::add_spool_batches(std::uint64_t more) { state_->batches.Add({}).Increment(static_cast<double>(more)); }
 
 void Metrics::job_finished(const std::string& outcome, double seconds) {
   state_->jobs.Add({{"outcome", outcome}}).Increment();

@@ -24,7 +24,8 @@ class Metrics {
   /// result: accepted | rejected | aborted.
   void association_ended(const std::string& result);
   void set_associations_open(int count);
-  void batch_committed(int instances, double sync_seconds);
+  /// Batches that were synced since the last call.
+  void add_spool_batches(std::uint64_t more);
 
   // jobs
   /// outcome: reported | not_analysed | failed.

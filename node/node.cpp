@@ -123,6 +123,9 @@ struct Node::State {
   std::mutex job_mutex;
   std::condition_variable job_ready;
 
+  std::mutex counted_mutex;
+  scp::AcceptorCounters counted;
+
   struct Refusals {
     std::int64_t quiet_until_ms = 0;
     std::size_t unsaid = 0;
@@ -152,7 +155,9 @@ struct Node::State {
   void load_packages() {
     for (const PackageSettings& package : settings.packages) {
       if (!package.enabled) continue;
-      auto folder = find_package(package.path.string());
+      // A bare name in the settings names a package that comes with Choana, unless a folder beside the settings has it.
+      std::error_code missing;
+      auto folder = find_package(fs::exists(package.path, missing) ? package.path.string() : package.path.filename().string());
       package_folders.push_back(folder ? folder->string() : package.path.string());
       auto loaded = folder ? processing::ModelPackage::load(*folder) : Result<processing::ModelPackage>(fail(folder.error()));
       if (!loaded) {
@@ -475,6 +480,28 @@ struct Node::State {
     return reasons;
   }
 
+  // The acceptor counts for itself; the metrics get what came since they were last asked for.
+  void count_receiving(const scp::AcceptorCounters& now) {
+    const std::lock_guard lock(counted_mutex);
+    const auto more = [](const auto& counts, const auto& before, const auto& key) {
+      const auto found = before.find(key);
+      return counts.at(key) - (found == before.end() ? 0 : found->second);
+    };
+    metrics.set_associations_open(static_cast<int>(now.associations_open));
+    metrics.add_spool_batches(now.commit_batches - counted.commit_batches);
+    for (const auto& [reason, count] : now.associations_refused)
+      for (auto n = more(now.associations_refused, counted.associations_refused, reason); n > 0; --n) metrics.association_ended("refused_" + reason);
+    for (const auto& [how, count] : now.connections_ended)
+      if (how != "rejected")  // counted with their reasons above
+        for (auto n = more(now.connections_ended, counted.connections_ended, how); n > 0; --n) metrics.association_ended(how);
+    for (const auto& [status, count] : now.store_failures) {
+      char text[8];
+      std::snprintf(text, sizeof text, "%04X", status);
+      for (auto n = more(now.store_failures, counted.store_failures, status); n > 0; --n) metrics.instance_refused(text);
+    }
+    counted = now;
+  }
+
   bool is_healthy() const { return clock.monotonic_ms() - indexer_progress_ms < stall_ms && acceptor != nullptr; }
 
   ApiBackend backend() {
@@ -485,7 +512,7 @@ struct Node::State {
       if (auto counts = store->counts()) metrics.update(*counts, clock.wall_ms());
       for (const DestinationSettings& destination : settings.destinations)
         if (auto state = store->destination_state(destination.name)) metrics.set_destination(*state);
-      if (acceptor) metrics.set_associations_open(static_cast<int>(acceptor->counters().associations_open));
+      if (acceptor) count_receiving(acceptor->counters());
       metrics.set_disk_free("state", free_bytes(settings.node.state_dir));
       metrics.set_ready(not_ready().empty());
       return metrics.text();
@@ -550,7 +577,11 @@ struct Node::State {
   }
 
   void receive(const ReceivedInstance& instance) {
-    metrics.instance_received(instance.size_bytes, 0);
+    metrics.instance_received(instance.size_bytes, static_cast<double>(std::max<std::int64_t>(0, clock.wall_ms() - instance.received_at_ms)) / 1000.0);
+    enqueue(instance);
+  }
+
+  void enqueue(const ReceivedInstance& instance) {
     {
       const std::lock_guard lock(inbox_mutex);
       inbox.push_back(instance);
@@ -618,7 +649,7 @@ struct Node::State {
     if (!started) return fail(started.error());
     acceptor = std::move(*started);
     const auto& recovery = acceptor->recovery();
-    for (const ReceivedInstance& instance : recovery.adopted) receive(instance);
+    for (const ReceivedInstance& instance : recovery.adopted) enqueue(instance);
     if (!recovery.adopted.empty() || !recovery.quarantined.empty() || recovery.partial_removed > 0)
       log::warn("node", "spool_recovered", {{"adopted", recovery.adopted.size()}, {"quarantined", recovery.quarantined.size()}, {"partial_removed", recovery.partial_removed}});
 

@@ -81,7 +81,7 @@ int run_run(int argc, char** argv) {
   StudyJobRequest base;
   if (packages.empty())
     for (const PackageSettings& package : settings.packages)
-      if (package.enabled) packages.push_back(package.path.string());
+      if (package.enabled) packages.push_back(std::filesystem::exists(package.path) ? package.path.string() : package.path.filename().string());
   std::vector<std::string> digests;
   for (const std::string& name : packages) {
     auto folder = find_package(name);

@@ -580,7 +580,7 @@ void PageDrawer::key_features(Canvas& canvas, const Box& box) const {
   if (!shown_.empty() && y + 28 <= box.bottom()) {
     TextStyle note = style(18, muted);
     note.shorten = Shorten::middle;
-    canvas.text(x, y + 2, width, fill_in(t_.intensities_in, "roi", regions_.front()), note);
+    canvas.text(x, y + 2, width, fill_in(fill_in(t_.intensities_in, "role", shown_.front().series->role), "roi", regions_.front()), note);
     const double room_below = box.bottom() - 12 - (y + 34);
     if (room_below >= 56) histogram(canvas, {x, y + 34, width, std::min(room_below, 110.0)}, shown_.front());
   }

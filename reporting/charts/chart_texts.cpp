@@ -57,7 +57,7 @@ ChartTexts english() {
   t.share = "Share";
   t.histogram_of = "Voxels by intensity";
   t.in_region = "in {roi}";
-  t.intensities_in = "Voxels of {roi} by intensity";
+  t.intensities_in = "{role} as received: voxels of {roi}";
   t.slices_title = "Regions slice by slice";
   t.slices_subtitle = "{role}: {n} of {all} slices with a region, from {from} to {to}";
   t.slices_note = "Outlines follow the voxels that were measured.";
@@ -118,7 +118,7 @@ ChartTexts chinese() {
   t.share = "贡献";
   t.histogram_of = "信号强度直方图";
   t.in_region = "{roi} 内";
-  t.intensities_in = "{roi} 内信号强度分布";
+  t.intensities_in = "{role} 原始图像：{roi} 内信号强度分布";
   t.slices_title = "逐层感兴趣区";
   t.slices_subtitle = "{role}：含感兴趣区的 {all} 层中的 {n} 层，自 {from} 至 {to}";
   t.slices_note = "轮廓为实际测量的体素边界。";
