@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "processing/radiomics/feature_extractor.h"
+#include "processing/radiomics/region_preparation.h"
 
 namespace choana::processing {
 

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "core/near_match.h"
+#include "processing/radiomics/diagnostics.h"
 #include "processing/radiomics/feature_catalogue.h"
 
 namespace choana::processing {
@@ -85,10 +86,11 @@ struct SettingRule {
   Apply apply;
 };
 
+/// null stands for false, as it does in Python's conditions.
 template <typename T>
-Apply boolean(T ExtractionSettings::* member) {
-  return [member](ExtractionSettings& s, const YAML::Node& node) {
-    const auto value = read_bool(node);
+Apply boolean(T ExtractionSettings::* member, bool allow_null = true) {
+  return [=](ExtractionSettings& s, const YAML::Node& node) {
+    const auto value = allow_null && is_null(node) ? std::optional(false) : read_bool(node);
     if (value) s.*member = *value;
     return value.has_value();
   };
@@ -150,12 +152,11 @@ std::optional<std::vector<double>> read_numbers(const YAML::Node& node) {
   return values;
 }
 
-/// Every setting that a parameter file may hold, with its check. Those of image filters and voxel maps are known by name.
+/// Every setting that a parameter file may hold under `setting` or an image type, with its check.
 const std::map<std::string, SettingRule>& setting_rules() {
   using S = ExtractionSettings;
   static const std::map<std::string, SettingRule> rules = [] {
     std::map<std::string, SettingRule> r;
-    const Apply ignored = [](S&, const YAML::Node&) { return true; };
     r["minimumROIDimensions"] = {false, "a whole number from 1 to 3", integer(&S::minimum_roi_dimensions, 1, 3)};
     r["minimumROISize"] = {false, "a whole number above 0", or_null(&S::minimum_roi_size, integer(&S::minimum_roi_size, 1))};
     r["geometryTolerance"] = {false, "a number above 0", nullptr};
@@ -235,9 +236,41 @@ const std::map<std::string, SettingRule>& setting_rules() {
                             return true;
                           })};
     r["gldm_a"] = {false, "a whole number, 0 or more", integer(&S::gldm_alpha, 0)};
-    for (const char* name : {"sigma", "start_level", "level", "wavelet", "gradientUseSpacing", "lbp2DRadius", "lbp2DSamples", "lbp2DMethod", "lbp3DLevels",
-                             "lbp3DIcosphereRadius", "lbp3DIcosphereSubdivision"})
-      r[name] = {std::string_view(name) == "sigma", "", ignored};
+    r["sigma"] = {true, "a list of up to 100 numbers above 0 (millimetres)", [](S& s, const YAML::Node& node) {
+                    if (!node.IsSequence() || node.size() > 100) return false;
+                    std::vector<LogScale> scales;
+                    for (const auto& item : node) {
+                      const auto value = read_number(item);
+                      if (!value || !(*value > 0)) return false;
+                      const auto whole = read_integer(item);
+                      scales.push_back({*value, whole ? std::to_string(*whole) : python_text(*value)});
+                    }
+                    s.log_scales = std::move(scales);
+                    return true;
+                  }};
+    r["wavelet"] = {false, "a discrete wavelet of PyWavelets, such as coif1, db2, sym4, bior1.3 or haar", [](S& s, const YAML::Node& node) {
+                      if (!node.IsScalar()) return false;
+                      s.wavelet = node.Scalar();
+                      return true;
+                    }};
+    r["start_level"] = {false, "a whole number from 0 to 32", integer(&S::wavelet_start_level, 0, 32)};
+    r["level"] = {false, "a whole number from 1 to 32", integer(&S::wavelet_levels, 1, 32)};
+    r["gradientUseSpacing"] = {false, "true or false", boolean(&S::gradient_use_spacing, false)};
+    r["lbp2DRadius"] = {false, "a number above 0", positive(&S::lbp2d_radius_pixels)};
+    r["lbp2DSamples"] = {false, "a whole number from 1 to 1000", integer(&S::lbp2d_samples, 1, 1000)};
+    r["lbp2DMethod"] = {false, "default, ror, uniform or var", [](S& s, const YAML::Node& node) {
+                          if (!node.IsScalar()) return false;
+                          const std::string& text = node.Scalar();
+                          if (text == "default") s.lbp2d_method = LocalPatternMethod::standard;
+                          else if (text == "ror") s.lbp2d_method = LocalPatternMethod::rotation_invariant;
+                          else if (text == "uniform") s.lbp2d_method = LocalPatternMethod::uniform;
+                          else if (text == "var") s.lbp2d_method = LocalPatternMethod::variance;
+                          else return false;
+                          return true;
+                        }};
+    r["lbp3DLevels"] = {false, "a whole number from 1 to 16", integer(&S::lbp3d_levels, 1, 16)};
+    r["lbp3DIcosphereRadius"] = {false, "a number above 0", positive(&S::lbp3d_icosphere_radius_voxels)};
+    r["lbp3DIcosphereSubdivision"] = {false, "a whole number from 0 to 5", integer(&S::lbp3d_icosphere_subdivision, 0, 5)};
     return r;
   }();
   return rules;
@@ -264,6 +297,37 @@ Status apply_settings(ExtractionSettings& settings, const YAML::Node& map, const
     if (rule == setting_rules().end()) return bad("Unknown setting '" + key + "' in " + where + "." + did_you_mean(key, setting_names()));
     if (!rule->second.apply(settings, item.second))
       return bad("The setting '" + key + "' in " + where + " must be " + rule->second.expects + "; it is " + literal(item.second) + ".");
+  }
+  return {};
+}
+
+const std::vector<std::string>& voxel_setting_names() {
+  static const std::vector<std::string> names{"kernelRadius", "maskedKernel", "initValue", "voxelBatch"};
+  return names;
+}
+
+/// One setting of voxelSetting. key: a known one.
+Status apply_voxel_setting(VoxelSettings& voxel, const std::string& key, const YAML::Node& node) {
+  const auto refuse = [&](const char* expects) { return bad("The setting '" + key + "' in voxelSetting must be " + expects + "; it is " + literal(node) + "."); };
+  if (key == "kernelRadius") {
+    const auto value = read_integer(node);
+    if (!value || *value < 1 || *value > 100) return refuse("a whole number from 1 to 100");
+    voxel.kernel_radius_voxels = static_cast<int>(*value);
+  } else if (key == "maskedKernel") {
+    const auto value = is_null(node) ? std::optional(false) : read_bool(node);
+    if (!value) return refuse("true or false");
+    voxel.masked_kernel = *value;
+  } else if (key == "initValue") {
+    // PyRadiomics' own example says `nan`, which its schema takes for a number.
+    const std::string text = node.IsScalar() ? node.Scalar() : std::string();
+    const bool no_number = text == ".nan" || text == ".NaN" || text == ".NAN" || text == "nan" || text == "NaN";
+    const auto value = no_number ? std::optional(std::numeric_limits<double>::quiet_NaN()) : read_number(node);
+    if (!value) return refuse("a number or .nan");
+    voxel.initial_value = *value;
+  } else {
+    const auto value = read_integer(node);
+    if (!value || *value < 1 || *value > std::numeric_limits<int>::max()) return refuse("a whole number above 0");
+    voxel.voxel_batch = static_cast<int>(*value);
   }
   return {};
 }
@@ -309,6 +373,20 @@ Status read_image_types(ExtractionProfile& profile, const YAML::Node& map) {
     ImageTypeRequest request{name, profile.settings, literal(item.second)};
     if (auto status = apply_settings(request.settings, item.second, "imageType " + name); !status) return status;
     profile.image_types.push_back(std::move(request));
+  }
+  return {};
+}
+
+Status read_voxel_settings(ExtractionProfile& profile, const YAML::Node& map) {
+  const std::vector<std::string>& known = voxel_setting_names();
+  if (!map.IsMap()) return bad("voxelSetting must be a map; leave the key out or write 'voxelSetting: {}' for none.");
+  std::set<std::string> seen;
+  for (const auto& item : map) {
+    const std::string key = item.first.IsScalar() ? item.first.Scalar() : std::string();
+    if (std::find(known.begin(), known.end(), key) == known.end()) return bad("Unknown setting '" + key + "' in voxelSetting." + did_you_mean(key, known));
+    if (!seen.insert(key).second) return bad("The setting '" + key + "' stands twice in voxelSetting.");
+    if (auto status = apply_voxel_setting(profile.voxel, key, item.second); !status) return status;
+    profile.written.emplace_back(key, literal(item.second));
   }
   return {};
 }
@@ -378,6 +456,18 @@ std::string canonical_settings(const ExtractionSettings& s) {
   if (s.weighting_norm == WeightingNorm::no_weighting) norm = "\"no_weighting\"";
   values["weightingNorm"] = norm;
   values["gldm_a"] = std::to_string(s.gldm_alpha);
+  values["sigma"] = json_list(s.log_scales, [](const LogScale& scale) { return quoted(scale.text); });
+  values["wavelet"] = quoted(s.wavelet);
+  values["start_level"] = std::to_string(s.wavelet_start_level);
+  values["level"] = std::to_string(s.wavelet_levels);
+  values["gradientUseSpacing"] = truth(s.gradient_use_spacing);
+  values["lbp2DRadius"] = number_text(s.lbp2d_radius_pixels);
+  values["lbp2DSamples"] = std::to_string(s.lbp2d_samples);
+  constexpr const char* methods[] = {"\"default\"", "\"ror\"", "\"uniform\"", "\"var\""};
+  values["lbp2DMethod"] = methods[static_cast<int>(s.lbp2d_method)];
+  values["lbp3DLevels"] = std::to_string(s.lbp3d_levels);
+  values["lbp3DIcosphereRadius"] = number_text(s.lbp3d_icosphere_radius_voxels);
+  values["lbp3DIcosphereSubdivision"] = std::to_string(s.lbp3d_icosphere_subdivision);
   std::string text = "{";
   for (const auto& [key, value] : values) text += (text.size() > 1 ? "," : "") + quoted(key) + ":" + value;
   return text + "}";
@@ -410,14 +500,8 @@ Result<ExtractionProfile> parse_profile(std::string_view yaml, std::string name)
       if (auto status = apply_settings(profile.settings, settings, "setting"); !status) return fail(status.error());
       for (const auto& item : settings) profile.written.emplace_back(item.first.Scalar(), literal(item.second));
     }
-    if (const YAML::Node voxel = root["voxelSetting"]) {
-      const std::vector<std::string> known{"kernelRadius", "maskedKernel", "initValue", "voxelBatch"};
-      if (!voxel.IsMap()) return bad("voxelSetting must be a map.");
-      for (const auto& item : voxel) {
-        const std::string key = item.first.IsScalar() ? item.first.Scalar() : std::string();
-        if (std::find(known.begin(), known.end(), key) == known.end()) return bad("Unknown setting '" + key + "' in voxelSetting." + did_you_mean(key, known));
-      }
-    }
+    if (const YAML::Node voxel = root["voxelSetting"])
+      if (auto status = read_voxel_settings(profile, voxel); !status) return fail(status.error());
     profile.image_types.clear();
     if (const YAML::Node types = root["imageType"])
       if (auto status = read_image_types(profile, types); !status) return fail(status.error());
@@ -433,6 +517,18 @@ Result<ExtractionProfile> parse_profile(std::string_view yaml, std::string name)
 }
 
 Status override_setting(ExtractionProfile& profile, std::string_view key, std::string_view value) {
+  if (std::find(voxel_setting_names().begin(), voxel_setting_names().end(), key) != voxel_setting_names().end()) {
+    try {
+      YAML::Node node = YAML::Load(value == "None" ? std::string("null") : std::string(value));
+      if (key == "maskedKernel" && (value == "1" || value == "0")) node = YAML::Load(value == "1" ? "true" : "false");
+      if (auto status = apply_voxel_setting(profile.voxel, std::string(key), node); !status) return status;
+      std::erase_if(profile.written, [&](const auto& entry) { return entry.first == key; });
+      profile.written.emplace_back(key, literal(node));
+      return {};
+    } catch (const YAML::Exception&) {
+      return bad("The value of '" + std::string(key) + "' cannot be read: " + std::string(value) + ".");
+    }
+  }
   const auto rule = setting_rules().find(std::string(key));
   if (rule == setting_rules().end()) return bad("Unknown setting '" + std::string(key) + "'." + did_you_mean(key, setting_names()));
   try {

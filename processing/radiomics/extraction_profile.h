@@ -16,6 +16,17 @@ enum class ResegmentMode { absolute, relative, sigma };
 /// How texture directions are joined: none = one value a direction, then the mean.
 enum class WeightingNorm { none, euclidean, manhattan, infinity, no_weighting };
 
+/// What a 2-D local binary pattern makes of its bits, in the words of scikit-image: weighted sum, rotation invariant, uniform, or variance.
+enum class LocalPatternMethod { standard, rotation_invariant, uniform, variance };
+
+/// One LoG scale. The text is the number as Python prints it, because the YAML type shows in the name of the image: 1 or 1.0.
+struct LogScale {
+  double sigma_mm = 1;
+  std::string text = "1.0";
+
+  friend bool operator==(const LogScale&, const LogScale&) = default;
+};
+
 /// Settings of one extraction, named as in PyRadiomics parameter files (3.0.1) with its defaults.
 struct ExtractionSettings {
   int minimum_roi_dimensions = 2;
@@ -44,8 +55,30 @@ struct ExtractionSettings {
   bool symmetrical_glcm = true;
   WeightingNorm weighting_norm = WeightingNorm::none;
   int gldm_alpha = 0;
+  // Image filters.
+  std::vector<LogScale> log_scales;             // `sigma`
+  std::string wavelet = "coif1";
+  int wavelet_start_level = 0;
+  int wavelet_levels = 1;                       // `level`: how many, from start_level on
+  bool gradient_use_spacing = true;
+  double lbp2d_radius_pixels = 1;
+  int lbp2d_samples = 8;
+  LocalPatternMethod lbp2d_method = LocalPatternMethod::uniform;
+  int lbp3d_levels = 2;
+  double lbp3d_icosphere_radius_voxels = 1;
+  int lbp3d_icosphere_subdivision = 1;
 
   friend bool operator==(const ExtractionSettings&, const ExtractionSettings&) = default;
+};
+
+/// Settings of voxel maps (`voxelSetting`), with PyRadiomics' defaults.
+struct VoxelSettings {
+  int kernel_radius_voxels = 1;
+  bool masked_kernel = true;
+  double initial_value = 0;                     // of voxels without a value; may be NaN
+  int voxel_batch = -1;                         // voxels at a time; -1 = all
+
+  friend bool operator==(const VoxelSettings&, const VoxelSettings&) = default;
 };
 
 /// One image type of a profile with the settings that hold for it (its own overrides applied).
@@ -69,9 +102,10 @@ struct FamilyRequest {
 struct ExtractionProfile {
   std::string name = "default";
   ExtractionSettings settings;
+  VoxelSettings voxel;
   std::vector<ImageTypeRequest> image_types{ImageTypeRequest{}};
   std::vector<FamilyRequest> families;
-  std::vector<std::pair<std::string, std::string>> written;  // settings as given, values as Python literals
+  std::vector<std::pair<std::string, std::string>> written;  // settings as given (voxelSetting last), values as Python literals
 };
 
 /// PyRadiomics without a parameter file: the original image, seven classes (shape2D is off), bin width 25.
