@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/result.h"
+#include "core/task_pool.h"
 #include "processing/radiomics/extraction_profile.h"
 #include "processing/radiomics/image.h"
 
@@ -16,8 +17,9 @@ struct ResampledPair {
 
 /// Resample an image onto a grid. Points outside [-0.5, size - 0.5) of the input get 0. Integer images are clamped to their
 /// type and truncated toward zero, float32 images rounded to float. Cubic B-spline: coefficients of the whole image in double with
-/// whole-sample mirror boundaries; the arithmetic follows ITK's operation order, because truncation makes the last bit matter.
-[[nodiscard]] ScalarVolume resample_image(const ScalarVolume& image, const VolumeGeometry& grid, Interpolation interpolation);
+/// whole-sample mirror boundaries; the arithmetic follows ITK's operation order, because truncation makes the last bit matter,
+/// and values are the same at any number of threads.
+[[nodiscard]] ScalarVolume resample_image(const ScalarVolume& image, const VolumeGeometry& grid, Interpolation interpolation, TaskPool* pool = nullptr);
 
 /// Resample a label map onto a grid by nearest neighbour (halves round up); 0 outside.
 [[nodiscard]] MaskVolume resample_mask(const MaskVolume& mask, const VolumeGeometry& grid);
@@ -28,7 +30,7 @@ struct ResampledPair {
 /// Errors: roi_empty (label absent), roi_outside_image, limit_exceeded (more than 2^31 voxels), invalid_argument.
 [[nodiscard]] Result<ResampledPair> resample_to_spacing(const ScalarVolume& image, const MaskVolume& mask, int label,
                                                         const std::array<double, 3>& spacing_mm, Interpolation interpolation,
-                                                        int pad_distance_voxels);
+                                                        int pad_distance_voxels, TaskPool* pool = nullptr);
 
 /// The region's box in the image: corners (index -0.5 and +0.5) may leave the image by a thousandth of a voxel.
 /// Returns the box on the mask's grid. Errors: roi_empty, roi_outside_image.
