@@ -17,6 +17,7 @@ struct ReceivedInstance {
   std::string sop_instance_uid;
   std::string study_instance_uid;
   std::string series_instance_uid;
+  std::string patient_key;               // see core/clinical_value.h; the Patient ID itself is not kept
   std::string transfer_syntax_uid;
   std::string calling_ae_title;
   std::string called_ae_title;

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/clinical_value.h"
 #include "core/error.h"
 #include "core/feature.h"
 #include "core/prediction.h"
@@ -78,6 +79,7 @@ struct StudyFindings {
   std::vector<SeriesDecision> series;
   std::vector<MeasuredSeries> measured;
   std::vector<Measurement> measurements;
+  std::vector<ClinicalValue> clinical;        // those that a model used
   std::vector<Prediction> predictions;
   std::vector<StepRecord> steps;
   std::vector<StudyIssue> issues;

@@ -25,6 +25,9 @@ struct InstanceFacts {
   int instance_number = 0;
   AcquisitionFacts acquisition;                            // of the first frame in an enhanced object
   std::vector<std::string> referenced_sop_instance_uids;   // images an RTSTRUCT or SEG names, without repeats
+  std::string study_date;                                  // YYYYMMDD, or empty
+  std::optional<double> patient_age_years;                 // Patient's Age, or from the birth date to the study date; 0 to 130
+  std::string patient_sex;                                 // F, M, or empty
 };
 
 /// Register DCMTK's decoders (JPEG, JPEG-LS, RLE) once in this process; further calls do nothing. Thread-safe.
@@ -35,6 +38,10 @@ void register_codecs();
 /// Errors: io_error, not_dicom, truncated, limit_exceeded, invalid_attribute, missing_attribute (no SOP class or
 /// instance UID).
 [[nodiscard]] Result<InstanceFacts> read_instance_facts(const std::filesystem::path& file);
+
+/// The Patient ID as UTF-8: for a command that must name the patient to the node. Not for logs, file names or results.
+/// Errors: as read_instance_facts, missing_attribute.
+[[nodiscard]] Result<std::string> read_patient_id(const std::filesystem::path& file);
 
 /// Read the slices of an image object: one for a classic MR, CT or PET image, one a frame for the enhanced and legacy
 /// converted ones (PS3.3 A.4, A.36, A.70). Values are those after the modality transformation (rescale or LUT); Philips'

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "dicom/dataset_internal.h"
@@ -45,6 +46,27 @@ std::vector<std::string> referenced_images(const Item& ds, const std::string& so
   return references.take();
 }
 
+std::string date_of(const Item& ds, const DcmTagKey& tag) {
+  const std::string text = ds.raw(tag).substr(0, 8);
+  return text.size() == 8 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) ? text : std::string();
+}
+
+// AS is nnnD, nnnW, nnnM or nnnY (PS3.5 6.2); whole years as people count them, fractions below two years.
+std::optional<double> age_years(const Item& ds, const std::string& study_date) {
+  const std::string text = ds.text(DCM_PatientAge);
+  if (text.size() == 4 && std::all_of(text.begin(), text.end() - 1, [](char c) { return c >= '0' && c <= '9'; })) {
+    const double number = std::stoi(text.substr(0, 3));
+    const double years = text[3] == 'Y' ? number : text[3] == 'M' ? number / 12 : text[3] == 'W' ? number * 7 / 365.25 : text[3] == 'D' ? number / 365.25 : -1;
+    if (years >= 0 && years <= 130) return years;
+  }
+  const std::string born = date_of(ds, DCM_PatientBirthDate);
+  if (born.empty() || study_date.empty()) return std::nullopt;
+  int years = std::stoi(study_date.substr(0, 4)) - std::stoi(born.substr(0, 4));
+  if (study_date.substr(4) < born.substr(4)) --years;
+  if (years < 0 || years > 130) return std::nullopt;
+  return years;
+}
+
 }  // namespace
 
 Result<InstanceFacts> read_instance_facts(const std::filesystem::path& file) {
@@ -63,12 +85,25 @@ Result<InstanceFacts> read_instance_facts(const std::filesystem::path& file) {
   facts.transfer_syntax_uid = loaded->transfer_syntax_uid;
   facts.series_number = ds.integer(DCM_SeriesNumber).value_or(0);
   facts.instance_number = ds.integer(DCM_InstanceNumber).value_or(0);
+  facts.study_date = date_of(ds, DCM_StudyDate);
+  facts.patient_age_years = age_years(ds, facts.study_date);
+  const std::string sex = ds.text(DCM_PatientSex);
+  if (sex == "F" || sex == "M") facts.patient_sex = sex;
   const FrameGroups groups{ds.first(DCM_PerFrameFunctionalGroupsSequence), ds.first(DCM_SharedFunctionalGroupsSequence)};
   facts.acquisition = read_acquisition(ds, groups, facts.transfer_syntax_uid);
   if (facts.sop_class_uid == UID_RTStructureSetStorage || facts.sop_class_uid == UID_SegmentationStorage ||
       facts.sop_class_uid == "1.2.840.10008.5.1.4.1.1.66.7")
     facts.referenced_sop_instance_uids = referenced_images(ds, facts.sop_class_uid);
   return facts;
+}
+
+Result<std::string> read_patient_id(const std::filesystem::path& file) {
+  constexpr const char* step = "read_patient_id";
+  auto loaded = load_file(file, step, false);
+  if (!loaded) return fail(loaded.error());
+  std::string id = loaded->item().text(DCM_PatientID);
+  if (id.empty()) return fail(ErrorCode::missing_attribute, step, "The object has no Patient ID.", name_of(file));
+  return id;
 }
 
 }  // namespace choana::dicom

@@ -1,5 +1,7 @@
 #include "node/api_client.h"
 
+#include <cstdio>
+
 #include "scp/asio.h"
 // Beast after our door to Asio.
 #include <boost/beast/core.hpp>
@@ -19,7 +21,21 @@ Result<NodePorts> read_ports(const std::filesystem::path& ports_file) {
   return NodePorts{json.value("dicom", std::uint16_t{0}), json.value("http", std::uint16_t{0})};
 }
 
-Result<ApiResponse> call_node(const NodeSettings& settings, const std::string& method, const std::string& path) {
+std::string url_segment(const std::string& text) {
+  std::string segment;
+  for (const char c : text) {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~') {
+      segment += c;
+      continue;
+    }
+    char escape[4];
+    std::snprintf(escape, sizeof escape, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    segment += escape;
+  }
+  return segment;
+}
+
+Result<ApiResponse> call_node(const NodeSettings& settings, const std::string& method, const std::string& path, const std::string& body) {
   namespace beast = boost::beast;
   namespace http = beast::http;
   using tcp = boost::asio::ip::tcp;
@@ -36,7 +52,12 @@ Result<ApiResponse> call_node(const NodeSettings& settings, const std::string& m
     beast::tcp_stream stream(context);
     http::response<http::string_body> response;
     beast::flat_buffer buffer;
-    http::request<http::empty_body> request{http::string_to_verb(method), path, 11};
+    http::request<http::string_body> request{http::string_to_verb(method), path, 11};
+    if (!body.empty()) {
+      request.body() = body;
+      request.set(http::field::content_type, "application/json");
+    }
+    request.prepare_payload();
     request.set(http::field::host, address);
     request.set(http::field::user_agent, "choana");
     if (!settings.http.token_file.empty()) {

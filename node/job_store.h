@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/clinical_value.h"
 #include "core/received_instance.h"
 #include "core/result.h"
 #include "core/study_findings.h"
@@ -277,8 +278,21 @@ class JobStore {
   /// Errors: not_found.
   [[nodiscard]] virtual Result<StudyStory> study_story(const std::string& study_instance_uid) = 0;
 
+  // -- clinical values --
+
+  /// Store values of a patient; a value of the same name is replaced, those named in `removed` go. Returns the studies of the patient that have
+  /// a closed revision, newest first, at most 100: their results may change.
+  [[nodiscard]] virtual Result<std::vector<std::string>> put_clinical(const std::string& patient_key, const std::vector<ClinicalValue>& values,
+                                                                      const std::vector<std::string>& removed, std::int64_t now_ms) = 0;
+  /// The clinical values of a study's patient, by name. Empty if the study is not known.
+  [[nodiscard]] virtual Result<std::vector<ClinicalValue>> clinical_of(const std::string& study_instance_uid) = 0;
+  /// Open a new revision of the inputs a study has, because something besides them changed. Errors: not_found (no inputs are kept).
+  [[nodiscard]] virtual Result<StudyRevision> reopen_study(const std::string& study_instance_uid, const std::string& because, std::int64_t now_ms) = 0;
+
   // -- jobs --
 
+  /// Whether a job of this key exists.
+  [[nodiscard]] virtual Result<bool> has_job(const std::string& key) = 0;
   /// Make a job unless one of this key exists; the study becomes `ready`, older unfinished jobs `superseded`.
   [[nodiscard]] virtual Result<JobCreated> create_job(const JobRequest& request, std::int64_t now_ms) = 0;
   /// Take the oldest ready job whose time has come and start its next attempt.

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "core/sha256.h"
 #include "core/version.h"
 #include "node/api_client.h"
+#include "node/clinical_values.h"
 #include "node/data_files.h"
 #include "node/dicom_sender.h"
 #include "node/files.h"
@@ -101,6 +103,7 @@ struct Node::State {
   std::vector<std::string> package_digests;
   std::vector<std::string> packages_refused;
   std::vector<ReadinessNeed> needs;
+  std::set<std::string> clinical_names;       // what the admitted packages ask for
   std::string settings_digest;
   std::string pipeline;                       // of job keys
 
@@ -172,6 +175,7 @@ struct Node::State {
       for (const auto& sequence : manifest.sequences)
         if (sequence.required) need.roles.push_back(sequence.accepts);
       needs.push_back(std::move(need));
+      for (const auto& clinical : manifest.clinical) clinical_names.insert(clinical.name);
       log::info("node", "package_admitted", {{"package", manifest.id}, {"version", manifest.version}, {"status", manifest.status}});
     }
     settings_digest = result_settings_digest(settings, package_digests);
@@ -254,7 +258,9 @@ struct Node::State {
       if (!revision->changed) continue;
       auto inputs = store->instances_of(closed.study_instance_uid, revision->revision);
       if (!worked(inputs, "instances_of")) continue;
-      const JobRequest request{make_job_key(closed.study_instance_uid, *inputs, pipeline, settings_digest), closed.study_instance_uid, revision->revision, settings_digest};
+      auto clinical = clinical_of(closed.study_instance_uid);
+      if (!worked(clinical, "clinical_of")) continue;
+      const JobRequest request{job_key(closed.study_instance_uid, *inputs, *clinical), closed.study_instance_uid, revision->revision, settings_digest};
       auto job = store->create_job(request, clock.wall_ms());
       if (!worked(job, "create_job")) continue;
       log::info("node", "study_closed", {{"study", revision->study_number}, {"revision", revision->revision}, {"instances", inputs->size()},
@@ -264,6 +270,46 @@ struct Node::State {
       (void)worked(store->add_event(closed.study_instance_uid, "closed", text, clock.wall_ms()), "add_event");
       job_ready.notify_all();
     }
+  }
+
+  // -- clinical values --
+
+  /// Those that a package in use asks for: another value changes no result.
+  Result<std::vector<ClinicalValue>> clinical_of(const std::string& study_uid) {
+    if (clinical_names.empty()) return std::vector<ClinicalValue>();
+    auto values = store->clinical_of(study_uid);
+    if (values) std::erase_if(*values, [this](const ClinicalValue& value) { return !clinical_names.contains(value.name); });
+    return values;
+  }
+
+  std::string job_key(const std::string& study_uid, const std::vector<ReceivedInstance>& inputs, const std::vector<ClinicalValue>& clinical) const {
+    return make_job_key(study_uid, inputs, clinical.empty() ? pipeline : pipeline + "|clinical|" + clinical_digest(clinical), settings_digest);
+  }
+
+  // Values that come after a study was analysed make a successor of its results.
+  Status put_clinical(const std::string& patient_id, const std::string& body) {
+    const std::string key = patient_key(patient_id);
+    if (key.empty()) return fail(ErrorCode::invalid_argument, "clinical_values", "The address names no patient.");
+    auto document = parse_clinical_document(body, "api");
+    if (!document) return fail(document.error());
+    auto studies = store->put_clinical(key, document->values, document->removed, clock.wall_ms());
+    if (!worked(studies, "put_clinical")) return fail(studies.error());
+    std::size_t again = 0;
+    for (const std::string& uid : *studies) {
+      auto inputs = store->instances_of(uid);
+      auto clinical = clinical_of(uid);
+      if (!worked(inputs, "instances_of") || !worked(clinical, "clinical_of") || inputs->empty()) continue;
+      const std::string next = job_key(uid, *inputs, *clinical);
+      auto known = store->has_job(next);
+      if (!worked(known, "has_job") || *known) continue;
+      auto revision = store->reopen_study(uid, "clinical values were set or changed.", clock.wall_ms());
+      if (!worked(revision, "reopen_study")) continue;
+      auto job = store->create_job(JobRequest{next, uid, revision->revision, settings_digest}, clock.wall_ms());
+      if (worked(job, "create_job")) ++again;
+    }
+    log::info("node", "clinical_values_set", {{"values", document->values.size()}, {"removed", document->removed.size()}, {"studies_run_again", again}});
+    if (again > 0) job_ready.notify_all();
+    return {};
   }
 
   void maintain() {
@@ -331,6 +377,9 @@ struct Node::State {
     request.study_number = static_cast<int>(lease.study_number);
     for (const ReceivedInstance& instance : *instances)
       request.inputs.push_back({(settings.node.spool_dir() / instance.spool_file).string(), instance.sop_instance_uid, instance.sha256});
+    auto clinical = clinical_of(lease.study_instance_uid);
+    if (!clinical) return fail(clinical.error());
+    request.clinical = std::move(*clinical);
     request.packages = package_folders;
     request.series_rules_toml = series_rules_toml;
     request.out_dir = (folder / "out").string();
@@ -524,6 +573,7 @@ struct Node::State {
       job_ready.notify_all();
       return job;
     };
+    api.put_clinical = [this](const std::string& patient_id, const std::string& body) { return put_clinical(patient_id, body); };
     api.resend = [this](const std::string& uid) {
       auto rows = store->resend(uid, clock.wall_ms());
       outbox->notify();

@@ -16,6 +16,7 @@ void visit_fields(Instance& i, Visit visit) {
   visit("sop_instance_uid", i.sop_instance_uid);
   visit("study_instance_uid", i.study_instance_uid);
   visit("series_instance_uid", i.series_instance_uid);
+  visit("patient_key", i.patient_key);
   visit("transfer_syntax_uid", i.transfer_syntax_uid);
   visit("calling_ae_title", i.calling_ae_title);
   visit("called_ae_title", i.called_ae_title);

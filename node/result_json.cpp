@@ -102,6 +102,9 @@ std::string write_result_json(const StudyFindings& findings, const std::vector<R
     }
   }
 
+  json["clinical"] = ordered_json::array();
+  for (const ClinicalValue& value : findings.clinical)
+    json["clinical"].push_back({{"name", value.name}, {"value", value.value}, {"unit", value.unit}, {"date", value.date.empty() ? ordered_json(nullptr) : ordered_json(value.date)}, {"source", value.source}});
   json["predictions"] = ordered_json::array();
   for (const Prediction& prediction : findings.predictions) json["predictions"].push_back(prediction_json(prediction));
 

@@ -18,6 +18,7 @@ using soci::use;
 
 constexpr const char* step = "job_store";
 constexpr std::size_t batch_max = 4096;
+constexpr int clinical_values_max = 256;
 constexpr int events_per_study_max = 500;
 constexpr int page_max = 1000;
 // A wait that is further away than any we set comes from a clock that was wrong: treat it as over.
@@ -474,6 +475,70 @@ class SqliteJobStore final : public JobStore {
     });
   }
 
+  Result<bool> has_job(const std::string& key) override {
+    return db_->look([&](session& sql) -> Result<bool> {
+      int found = 0;
+      sql << "SELECT count(*) FROM job WHERE key = :k", use(key), into(found);
+      return found != 0;
+    });
+  }
+
+  // ---- clinical values ----
+
+  Result<std::vector<std::string>> put_clinical(const std::string& patient_key, const std::vector<ClinicalValue>& values,
+                                                const std::vector<std::string>& removed, std::int64_t now_ms) override {
+    return db_->change([&](session& sql) -> Result<std::vector<std::string>> {
+      const Integer now = now_ms;
+      for (const ClinicalValue& value : values)
+        sql << "INSERT OR REPLACE INTO clinical_value(patient_key, name, value, unit, date, set_at) VALUES(:p, :n, :v, :u, :d, :a)", use(patient_key),
+            use(value.name), use(value.value), use(value.unit), use(value.date), use(now);
+      for (const std::string& name : removed) sql << "DELETE FROM clinical_value WHERE patient_key = :p AND name = :n", use(patient_key), use(name);
+      int count = 0;
+      sql << "SELECT count(*) FROM clinical_value WHERE patient_key = :p", use(patient_key), into(count);
+      if (count > clinical_values_max)
+        return fail(ErrorCode::limit_exceeded, step, "A patient can have at most " + std::to_string(clinical_values_max) + " clinical values.");
+      std::vector<std::string> uids;
+      std::string uid;
+      soci::statement statement = (sql.prepare << "SELECT uid FROM study WHERE patient_key = :p AND revision > 0 ORDER BY number DESC LIMIT 100", use(patient_key), into(uid));
+      statement.execute();
+      while (statement.fetch()) uids.push_back(uid);
+      return uids;
+    });
+  }
+
+  Result<std::vector<ClinicalValue>> clinical_of(const std::string& study_instance_uid) override {
+    return db_->look([&](session& sql) -> Result<std::vector<ClinicalValue>> {
+      std::vector<ClinicalValue> values;
+      ClinicalValue value;
+      soci::statement statement =
+          (sql.prepare << "SELECT c.name, c.value, c.unit, c.date FROM clinical_value c JOIN study s ON s.patient_key = c.patient_key WHERE s.uid = :u ORDER BY c.name",
+           use(study_instance_uid), into(value.name), into(value.value), into(value.unit), into(value.date));
+      statement.execute();
+      while (statement.fetch()) {
+        value.source = "api";
+        values.push_back(value);
+      }
+      return values;
+    });
+  }
+
+  Result<StudyRevision> reopen_study(const std::string& study_instance_uid, const std::string& because, std::int64_t now_ms) override {
+    return db_->change([&](session& sql) -> Result<StudyRevision> {
+      const auto study = find_study(sql, study_instance_uid);
+      if (!study) return fail(unknown_study());
+      const Integer number = study->study_number;
+      const Integer now = now_ms;
+      int active = 0;
+      sql << "SELECT count(*) FROM instance WHERE study = :s AND state = 'active'", use(number), into(active);
+      if (active == 0) return fail(not_found("The received objects of this study are no longer kept; send it again."));
+      const int revision = study->revision + 1;
+      sql << "UPDATE instance SET revision = :r WHERE study = :s AND state = 'active' AND revision = 0", use(revision), use(number);
+      sql << "UPDATE study SET revision = :r, updated_at = :n WHERE number = :s", use(revision), use(now), use(number);
+      insert_event(sql, number, "revision", "Revision " + std::to_string(revision) + ": " + because, now);
+      return StudyRevision{study->study_number, revision, true};
+    });
+  }
+
   Result<JobCreated> reprocess(const std::string& study_instance_uid, std::int64_t now_ms) override {
     return db_->change([&](session& sql) -> Result<JobCreated> {
       const auto study = find_study(sql, study_instance_uid);
@@ -841,10 +906,15 @@ class SqliteJobStore final : public JobStore {
   static Integer study_number_for(session& sql, const ReceivedInstance& instance) {
     const Integer now = instance.received_at_ms;
     Integer number = 0;
-    sql << "SELECT number FROM study WHERE uid = :u", use(instance.study_instance_uid), into(number);
-    if (sql.got_data()) return number;
-    sql << "INSERT INTO study(uid, state, first_at, last_at, updated_at) VALUES(:u, 'collecting', :a, :b, :c)", use(instance.study_instance_uid), use(now),
-        use(now), use(now);
+    std::string patient;
+    sql << "SELECT number, patient_key FROM study WHERE uid = :u", use(instance.study_instance_uid), into(number), into(patient);
+    if (sql.got_data()) {
+      // Objects of one study name one patient; the first that names any is believed.
+      if (patient.empty() && !instance.patient_key.empty()) sql << "UPDATE study SET patient_key = :p WHERE number = :s", use(instance.patient_key), use(number);
+      return number;
+    }
+    sql << "INSERT INTO study(uid, state, first_at, last_at, updated_at, patient_key) VALUES(:u, 'collecting', :a, :b, :c, :p)", use(instance.study_instance_uid), use(now),
+        use(now), use(now), use(instance.patient_key);
     sql << "SELECT number FROM study WHERE uid = :u", use(instance.study_instance_uid), into(number);
     insert_event(sql, number, "received", "The first object of the study arrived.", now);
     return number;

@@ -129,6 +129,18 @@ CREATE TABLE event(
   kind TEXT NOT NULL,
   text TEXT NOT NULL);
 CREATE INDEX event_by_study ON event(study, id);
+)sql",
+                              R"sql(
+ALTER TABLE study ADD COLUMN patient_key TEXT NOT NULL DEFAULT '';
+CREATE INDEX study_by_patient ON study(patient_key) WHERE patient_key <> '';
+CREATE TABLE clinical_value(
+  patient_key TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value REAL NOT NULL,
+  unit TEXT NOT NULL,
+  date TEXT NOT NULL,
+  set_at INTEGER NOT NULL,
+  PRIMARY KEY(patient_key, name)) WITHOUT ROWID;
 )sql"};
 
 std::int64_t file_bytes(const std::filesystem::path& file) {

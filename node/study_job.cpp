@@ -14,6 +14,7 @@
 #include "core/sha256.h"
 #include "core/version.h"
 #include "dicom/dicom_reader.h"
+#include "node/clinical_values.h"
 #include "node/data_files.h"
 #include "node/files.h"
 #include "node/result_json.h"
@@ -50,6 +51,19 @@ bool is_segmentation(const std::string& sop_class_uid) {
 }
 bool is_image(const std::string& modality) { return modality == "MR" || modality == "CT" || modality == "PT"; }
 
+std::string iso_date(const std::string& date) {
+  return date.size() == 8 ? date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 2) : date;
+}
+
+// Age and sex stand in the headers of every study; a package may ask for them as `age` (unit a) and `sex` (0 female, 1 male).
+void add_demographics(const dicom::InstanceFacts& facts, std::vector<ClinicalValue>& values) {
+  const auto add = [&](const char* name, double value, const char* unit) {
+    if (std::none_of(values.begin(), values.end(), [&](const ClinicalValue& v) { return v.name == name; })) values.push_back({name, value, unit, iso_date(facts.study_date), "dicom"});
+  };
+  if (facts.patient_age_years) add("age", *facts.patient_age_years, "a");
+  if (!facts.patient_sex.empty()) add("sex", facts.patient_sex == "M" ? 1 : 0, "1");
+}
+
 // What the readers found, with the files each series came from.
 struct ReadStudy {
   processing::StudyInput input;
@@ -60,6 +74,7 @@ ReadStudy read_study(const StudyJobRequest& request) {
   ReadStudy study;
   study.input.study_instance_uid = request.study_instance_uid;
   std::map<std::pair<int, std::string>, std::vector<AcquiredSlice>> series;
+  std::optional<dicom::InstanceFacts> speaker;
   const auto unreadable = [&](const Error& error) {
     study.input.issues.push_back(StudyIssue{error.code, error.message, "", ""});
     log::warn("node", "input_unreadable", {{"step", error.step}, {"code", to_string(error.code)}, {"detail", error.context}});
@@ -74,6 +89,8 @@ ReadStudy read_study(const StudyJobRequest& request) {
     if (facts->acquisition.manufacturer == manufacturer) continue;  // our own results coming back
     study.input.inputs.push_back(InputObject{job_input.file, facts->sop_class_uid, facts->sop_instance_uid, facts->series_instance_uid,
                                              facts->acquisition.modality, job_input.sha256});
+    // One object speaks for all, the same whatever the order of arrival.
+    if (!speaker || facts->sop_instance_uid < speaker->sop_instance_uid) speaker = *facts;
     if (is_structure_set(facts->sop_class_uid)) {
       auto set = dicom::read_structure_set(job_input.file);
       if (set)
@@ -96,6 +113,10 @@ ReadStudy read_study(const StudyJobRequest& request) {
       auto& list = series[{facts->series_number, facts->series_instance_uid}];
       for (AcquiredSlice& slice : *slices) list.push_back(std::move(slice));
     }
+  }
+  if (speaker) {
+    study.input.study_date = speaker->study_date;
+    add_demographics(*speaker, study.input.clinical);
   }
   // The order in which files arrived must not shape the result.
   const auto by_uid = [](const auto& a, const auto& b) { return a.sop_instance_uid < b.sop_instance_uid; };
@@ -144,10 +165,6 @@ void parallel_for(int threads, std::size_t n, const std::function<void(std::size
   if (failure) std::rethrow_exception(failure);
 }
 
-std::string iso_date(const std::string& date) {
-  return date.size() == 8 ? date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 2) : date;
-}
-
 Status finish(const StudyJobRequest& request, StudyJobResult& result, const std::vector<reporting::WrittenObject>& written) {
   std::vector<ResultFile> rows;
   for (const reporting::WrittenObject& object : written)
@@ -190,6 +207,8 @@ Result<StudyJobResult> run_checked(const StudyJobRequest& request) {
   if (!rules) return fail(rules.error());
 
   ReadStudy study = read_study(request);
+  // What somebody entered goes before what the headers say.
+  study.input.clinical.insert(study.input.clinical.begin(), request.clinical.begin(), request.clinical.end());
   study.input.load = [&study](const std::string& series_uid) -> Result<std::vector<AcquiredSlice>> {
     const auto found = study.files_of_series.find(series_uid);
     if (found == study.files_of_series.end()) return fail(ErrorCode::not_found, "load_series", "The series is not part of the study.");
@@ -252,8 +271,11 @@ std::string to_json(const StudyJobRequest& request) {
   json predecessors = json::array();
   for (const auto& p : request.run.predecessors)
     predecessors.push_back({{"kind", p.kind}, {"sop_class_uid", p.sop_class_uid}, {"sop_instance_uid", p.sop_instance_uid}, {"series_instance_uid", p.series_instance_uid}});
+  json clinical = json::array();
+  for (const ClinicalValue& value : request.clinical)
+    clinical.push_back({{"name", value.name}, {"value", value.value}, {"unit", value.unit}, {"date", value.date}, {"source", value.source}});
   const json document = {
-      {"study_instance_uid", request.study_instance_uid}, {"study_number", request.study_number}, {"inputs", inputs},
+      {"clinical", clinical}, {"study_instance_uid", request.study_instance_uid}, {"study_number", request.study_number}, {"inputs", inputs},
       {"packages", request.packages}, {"role_overrides", request.role_overrides}, {"series_rules_toml", request.series_rules_toml},
       {"out_dir", request.out_dir}, {"settings_sha256", request.settings_sha256}, {"not_analysed_report", request.not_analysed_report},
       {"verdict_code", request.verdict_code}, {"verdict_text", request.verdict_text}, {"threads", request.threads}, {"memory_max_mib", request.memory_max_mib}, {"wall_max_s", request.wall_max_s},
@@ -273,6 +295,8 @@ Result<StudyJobRequest> parse_study_job(const std::string& text) {
     for (const json& input : document.at("inputs")) request.inputs.push_back({input.at("file"), input.at("sop_instance_uid"), input.at("sha256")});
     request.packages = document.at("packages").get<std::vector<std::string>>();
     request.role_overrides = document.at("role_overrides").get<std::map<std::string, std::string>>();
+    for (const json& value : document.at("clinical"))
+      request.clinical.push_back({value.at("name"), value.at("value"), value.at("unit"), value.at("date"), value.at("source")});
     request.series_rules_toml = document.at("series_rules_toml");
     request.out_dir = document.at("out_dir");
     request.settings_sha256 = document.at("settings_sha256");
@@ -321,9 +345,10 @@ std::string make_run_key(const StudyJobRequest& request, const std::vector<std::
   inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
   std::vector<std::string> roles;
   for (const auto& [role, uid] : request.role_overrides) roles.push_back(role + "=" + uid);
-  const json key = {{"study", request.study_instance_uid}, {"inputs", inputs}, {"packages", package_digests}, {"roles", roles},
+  json key = {{"study", request.study_instance_uid}, {"inputs", inputs}, {"packages", package_digests}, {"roles", roles},
                     {"series_rules", sha256_hex(request.series_rules_toml)}, {"settings", request.settings_sha256},
                     {"version", version}, {"reprocessing", reprocessing}};
+  if (!request.clinical.empty()) key["clinical"] = clinical_digest(request.clinical);
   return sha256_hex(key.dump());
 }
 

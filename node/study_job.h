@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clinical_value.h"
 #include "core/study_findings.h"
 #include "reporting/report_settings.h"
 
@@ -24,6 +25,7 @@ struct StudyJobRequest {
   std::vector<JobInput> inputs;
   std::vector<std::string> packages;                 // folders
   std::map<std::string, std::string> role_overrides; // role -> series instance UID
+  std::vector<ClinicalValue> clinical;               // of the patient; those of the headers (age, sex) are added by the worker
   std::string series_rules_toml;                     // empty: the built-in rules
   std::string out_dir;
   std::string settings_sha256;

@@ -1,6 +1,7 @@
 #include "processing/study_pipeline.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -558,6 +559,8 @@ class StudyRun {
       const Timer timer(*this, "predict", "");
       std::map<std::string, double> inputs;
       for (const PackageFeature& feature : package.manifest().features) {
+        if (feature.kind == "clinical")
+          if (const auto value = clinical_value(package.manifest(), feature)) inputs[feature.id] = *value;
         if (feature.kind != "radiomic") continue;
         const auto task = plan.task_of.find({feature.role, feature.roi});
         if (task == plan.task_of.end() || !measurement_of_task_[task->second]) continue;
@@ -573,6 +576,39 @@ class StudyRun {
       }
       for (Prediction& prediction : *predictions) findings_.predictions.push_back(std::move(prediction));
     }
+  }
+
+  static std::optional<std::chrono::sys_days> day_of(const std::string& date) {
+    std::string digits;
+    for (const char c : date)
+      if (c >= '0' && c <= '9') digits += c;
+    if (digits.size() != 8) return std::nullopt;
+    const std::chrono::year_month_day day{std::chrono::year{std::stoi(digits.substr(0, 4))}, std::chrono::month{static_cast<unsigned>(std::stoi(digits.substr(4, 2)))},
+                                          std::chrono::day{static_cast<unsigned>(std::stoi(digits.substr(6, 2)))}};
+    if (!day.ok()) return std::nullopt;
+    return std::chrono::sys_days{day};
+  }
+
+  /// A clinical value that the package may use; otherwise an issue says why not, and the package's rule for missing values holds.
+  std::optional<double> clinical_value(const PackageManifest& manifest, const PackageFeature& feature) {
+    const std::string name = feature.id.starts_with("clinical.") ? feature.id.substr(9) : feature.id;
+    const auto wanted = std::find_if(manifest.clinical.begin(), manifest.clinical.end(), [&](const ClinicalInput& c) { return c.name == name; });
+    const auto given = std::find_if(input_.clinical.begin(), input_.clinical.end(), [&](const ClinicalValue& v) { return v.name == name; });
+    if (wanted == manifest.clinical.end() || given == input_.clinical.end()) return std::nullopt;
+    const auto unusable = [&](const std::string& why) {
+      issue(ErrorCode::missing_value, "The clinical value '" + name + "' was not used by the model '" + manifest.id + "': " + why, "", "");
+      return std::nullopt;
+    };
+    if (given->unit != wanted->unit) return unusable("it was given in '" + given->unit + "', the model needs '" + wanted->unit + "'.");
+    if (wanted->max_age_days) {
+      const auto measured = day_of(given->date), studied = day_of(input_.study_date);
+      if (!measured) return unusable("it has no date, and the model takes none older than " + std::to_string(*wanted->max_age_days) + " days.");
+      if (studied && std::chrono::abs(*studied - *measured).count() > *wanted->max_age_days)
+        return unusable("it was measured " + std::to_string(std::chrono::abs(*studied - *measured).count()) + " days from the study; the model takes at most " +
+                        std::to_string(*wanted->max_age_days) + ".");
+    }
+    if (std::find(findings_.clinical.begin(), findings_.clinical.end(), *given) == findings_.clinical.end()) findings_.clinical.push_back(*given);
+    return given->value;
   }
 
   // -- the verdict --

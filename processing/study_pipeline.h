@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clinical_value.h"
 #include "core/planar_contour.h"
 #include "core/segment_frames.h"
 #include "core/study_findings.h"
@@ -20,6 +21,8 @@ struct StudyInput {
   std::vector<StructureSet> structure_sets;
   std::vector<SegmentationObject> segmentations;
   std::vector<InputObject> inputs;
+  std::string study_date;                           // YYYYMMDD, or empty
+  std::vector<ClinicalValue> clinical;              // of the patient; the first of a name counts
   std::vector<StudyIssue> issues;                   // objects that could not be read
   /// Decode one series. Called at most once a series, only for series that are measured or that a region was drawn on.
   std::function<Result<std::vector<AcquiredSlice>>(const std::string& series_instance_uid)> load;

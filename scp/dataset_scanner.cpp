@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/clinical_value.h"
 #include "scp/upper_layer/presentation_context.h"
 
 namespace choana::scp {
@@ -28,16 +29,16 @@ constexpr std::uint32_t other_studies_tag = 0x00081200;  // Studies Containing O
 
 enum Field : std::size_t {
   character_set, image_type, sop_class, sop_instance, acquisition_date, acquisition_time, modality, manufacturer,
-  series_description, manufacturer_model, contrast_agent, body_part, scanning_sequence, sequence_variant, scan_options,
+  series_description, manufacturer_model, patient_id, contrast_agent, body_part, scanning_sequence, sequence_variant, scan_options,
   sequence_name, slice_thickness, repetition_time, echo_time, inversion_time, echo_numbers, field_strength,
   software_versions, protocol_name, flip_angle, patient_position, b_value, study_uid, series_uid, series_number,
   acquisition_number, instance_number, temporal_position, lossy_compression, b_value_siemens, b_value_ge, b_value_philips,
   fields_end
 };
 
-constexpr std::array<std::uint32_t, 34> wanted_tags{
+constexpr std::array<std::uint32_t, 35> wanted_tags{
     0x00080005, 0x00080008, 0x00080016, 0x00080018, 0x00080022, 0x00080032, 0x00080060, 0x00080070,
-    0x0008103E, 0x00081090, 0x00180010, 0x00180015, 0x00180020, 0x00180021, 0x00180022,
+    0x0008103E, 0x00081090, 0x00100020, 0x00180010, 0x00180015, 0x00180020, 0x00180021, 0x00180022,
     0x00180024, 0x00180050, 0x00180080, 0x00180081, 0x00180082, 0x00180086, 0x00180087,
     0x00181020, 0x00181030, 0x00181314, 0x00185100, 0x00189087, 0x0020000D, 0x0020000E, 0x00200011,
     0x00200012, 0x00200013, 0x00200100, 0x00282110};
@@ -457,6 +458,7 @@ void DatasetScanner::describe(ReceivedInstance& instance) const {
   instance.sop_instance_uid = plain(sop_instance);
   instance.study_instance_uid = plain(study_uid);
   instance.series_instance_uid = plain(series_uid);
+  instance.patient_key = patient_key(values_[patient_id].bytes);
   instance.series_number = integer(series_number).value_or(0);
   instance.instance_number = integer(instance_number).value_or(0);
   instance.referenced_sop_instance_uids = references_;

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -16,11 +17,14 @@
 #include "dicom/dicom_reader.h"
 #include "node/api_client.h"
 #include "node/child_process.h"
+#include "node/clinical_values.h"
 #include "node/commands/commands.h"
 #include "node/data_files.h"
 #include "node/files.h"
 #include "node/job_store.h"
+#include "node/settings_reader.h"
 #include "node/study_folder.h"
+#include "processing/prediction/model_package.h"
 
 namespace choana::node {
 namespace {
@@ -51,7 +55,12 @@ Status prepare_folder(const fs::path& out) {
   return {};
 }
 
-Result<std::string> prepare_study(const std::string& source, const fs::path& study_dir) {
+struct DemoStudy {
+  std::string study_instance_uid;
+  std::string patient_id;
+};
+
+Result<DemoStudy> prepare_study(const std::string& source, const fs::path& study_dir) {
   if (source.empty()) {
     fixtures::NpcStudyOptions options;
     auto written = fixtures::write_npc_study(options, study_dir);
@@ -73,7 +82,36 @@ Result<std::string> prepare_study(const std::string& source, const fs::path& stu
       if (failed) return fail(ErrorCode::io_error, "demo", "Cannot copy " + instance.file.string() + ": " + failed.message() + ".");
     }
   }
-  return scan->studies.front().study_instance_uid;
+  // Needed only when a model asks for clinical values.
+  auto patient = dicom::read_patient_id(scan->studies.front().instances.front().file);
+  return DemoStudy{scan->studies.front().study_instance_uid, patient ? *patient : std::string()};
+}
+
+/// Values for the invented patient: what the models saw on average in training.
+std::vector<ClinicalValue> invented_values(const std::vector<processing::PackageManifest>& manifests) {
+  std::vector<ClinicalValue> values;
+  for (const processing::PackageManifest& manifest : manifests)
+    for (const processing::ClinicalInput& input : manifest.clinical) {
+      if (std::any_of(values.begin(), values.end(), [&](const ClinicalValue& v) { return v.name == input.name; })) continue;
+      for (const processing::PackageFeature& feature : manifest.features) {
+        if (feature.kind != "clinical" || (feature.id != input.name && feature.id != "clinical." + input.name) || !std::isfinite(feature.train_mean)) continue;
+        values.push_back({input.name, input.whole_number ? std::round(feature.train_mean) : std::round(feature.train_mean * 100) / 100, input.unit, "2026-01-02", "file"});
+      }
+    }
+  // Age and sex stand in the headers.
+  std::erase_if(values, [](const ClinicalValue& v) { return v.name == "age" || v.name == "sex"; });
+  return values;
+}
+
+/// Tell the node the clinical values of the patient, as a hospital's interface would.
+Status put_clinical(const fs::path& settings_file, const std::string& patient_id, const std::string& document) {
+  auto settings = read_settings(settings_file);
+  if (!settings) return fail(settings.error());
+  auto answer = call_node(*settings, "PUT", "/api/v1/patients/" + url_segment(patient_id) + "/clinical", document);
+  if (!answer) return fail(answer.error());
+  if (answer->status != 204) return fail(ErrorCode::peer_refused, "demo", "The node refused the clinical values: " + answer->body);
+  say("clinical values set by PUT /api/v1/patients/{id}/clinical: " + document);
+  return {};
 }
 
 std::string quoted(const fs::path& path) {
@@ -192,16 +230,29 @@ bool show(const fs::path& out, const nlohmann::json& result) {
   return all_arrived;
 }
 
-Result<int> demonstrate(const std::string& source, const fs::path& out, const std::vector<std::string>& package_names) {
+Result<int> demonstrate(const std::string& source, const fs::path& out, const std::vector<std::string>& package_names, const std::string& clinical_file) {
   std::vector<fs::path> packages;
+  std::vector<processing::PackageManifest> manifests;
+  std::string clinical;
+  if (!clinical_file.empty()) {
+    auto text = read_file(clinical_file, 1U << 20);
+    if (!text) return fail(text.error());
+    if (auto document = parse_clinical_document(*text, "file"); !document) return fail(document.error());
+    clinical = std::move(*text);
+  }
   for (const std::string& name : package_names) {
     auto folder = find_package(name);
     if (!folder) return fail(folder.error());
+    auto package = processing::ModelPackage::load(*folder);
+    if (!package) return fail(package.error());
+    manifests.push_back(package->manifest());
     packages.push_back(*folder);
   }
   if (auto ready = prepare_folder(out); !ready) return fail(ready.error());
-  auto study_uid = prepare_study(source, out / "study");
-  if (!study_uid) return fail(study_uid.error());
+  auto study = prepare_study(source, out / "study");
+  if (!study) return fail(study.error());
+  if (clinical.empty() && source.empty())
+    if (const auto values = invented_values(manifests); !values.empty()) clinical = clinical_values_json(values);
 
   auto pacs_port = free_port();
   if (!pacs_port) return fail(pacs_port.error());
@@ -226,11 +277,14 @@ Result<int> demonstrate(const std::string& source, const fs::path& out, const st
   if (dicom_port == 0) return fail(ErrorCode::timed_out, "demo", "The node did not open its port within 30 seconds; see " + (out / "node.log").string() + ".");
   say("node CHOANA on 127.0.0.1:" + std::to_string(dicom_port) + ", loopback PACS on 127.0.0.1:" + std::to_string(*pacs_port));
 
+  if (!clinical.empty())
+    if (auto put = put_clinical(settings_file, study->patient_id, clinical); !put) return fail(put.error());
+
   const Stopwatch sending;
   if (auto sent = send_study(out / "study", dicom_port); !sent) return fail(sent.error());
   const double sent_s = sending.seconds();
   const Stopwatch waiting;
-  auto awaited = wait_for_result(state_dir / "choana.db", *study_uid, *node);
+  auto awaited = wait_for_result(state_dir / "choana.db", study->study_instance_uid, *node);
   if (!awaited) return fail(awaited.error());
   const double waited_s = waiting.seconds();
   node->stop();
@@ -268,12 +322,13 @@ Result<int> demonstrate(const std::string& source, const fs::path& out, const st
 
 int run_demo(int argc, char** argv) {
   CLI::App app{"Start the node and a loopback PACS, send a study by C-STORE, wait, show the result.", "choana demo"};
-  std::string source, out = "demo-out";
+  std::string source, clinical, out = "demo-out";
   std::vector<std::string> packages;
   app.add_option("STUDY_FOLDER", source, "Folder of DICOM with one study (none: a synthetic five-sequence study with an RTSTRUCT)");
   app.add_option("--out", out, "Folder for study/, pacs/, charts/, result.json and node.log")->capture_default_str();
   app.add_option("--package", packages, "Model package: a name or a folder (repeatable). Without it: demo-npc-response for the synthetic study, radiomics only for yours")
       ->allow_extra_args(false);
+  app.add_option("--clinical", clinical, "JSON file of clinical values, given to the node before the study. Without it: training means for the synthetic patient, none for yours");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -282,7 +337,7 @@ int run_demo(int argc, char** argv) {
   log::configure("error");
   if (packages.empty() && source.empty()) packages.emplace_back(default_package);
   try {
-    auto code = demonstrate(source, out, packages);
+    auto code = demonstrate(source, out, packages, clinical);
     if (code) return *code;
     std::cerr << "choana demo: " << code.error().message << "\n";
     return code.error().code == ErrorCode::invalid_argument || code.error().code == ErrorCode::not_found ? 2 : 1;

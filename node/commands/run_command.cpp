@@ -7,6 +7,7 @@
 #include "core/sha256.h"
 #include "core/version.h"
 #include "dicom/dicom_reader.h"
+#include "node/clinical_values.h"
 #include "node/commands/commands.h"
 #include "node/data_files.h"
 #include "node/files.h"
@@ -49,7 +50,7 @@ void print_summary(const StudyFindings& findings, const std::filesystem::path& f
 
 int run_run(int argc, char** argv) {
   CLI::App app{"Run the pipeline on a folder of DICOM without a network.", "choana run"};
-  std::string dir, out, settings_file;
+  std::string dir, out, settings_file, clinical_file;
   std::vector<std::string> packages, roles;
   bool json_output = false;
   int threads = 0;
@@ -58,6 +59,7 @@ int run_run(int argc, char** argv) {
   app.add_option("--package", packages, "Model package: a folder, or the name of one that comes with Choana (repeatable). None: radiomics only")->allow_extra_args(false);
   app.add_option("--settings", settings_file, "Settings file (choana.toml) whose report, process and package settings apply");
   app.add_option("--role", roles, "ROLE=SERIES_UID: take this series for this role (repeatable)")->allow_extra_args(false);
+  app.add_option("--clinical", clinical_file, "JSON file of clinical values for the models, as PUT /api/v1/patients/{id}/clinical takes it; holds for every study of DIR");
   app.add_option("--threads", threads, "Threads (default: that of the settings, 2)")->check(CLI::Range(1, 256));
   app.add_flag("--json", json_output, "Print the results as JSON");
   try {
@@ -96,6 +98,14 @@ int run_run(int argc, char** argv) {
     if (equals == std::string::npos || equals == 0 || equals + 1 == role.size())
       return usage_error("--role " + role + " is not of the form ROLE=SERIES_UID, such as T2=1.2.840.1.");
     base.role_overrides[role.substr(0, equals)] = role.substr(equals + 1);
+  }
+
+  if (!clinical_file.empty()) {
+    auto text = read_file(clinical_file, 1U << 20);
+    if (!text) return usage_error(text.error().message);
+    auto document = parse_clinical_document(*text, "file");
+    if (!document) return usage_error(clinical_file + ": " + document.error().message);
+    base.clinical = std::move(document->values);
   }
 
   dicom::register_codecs();

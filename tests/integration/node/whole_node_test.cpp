@@ -3,12 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "dicom-fixtures/synthetic/npc_study.h"
+#include "node/api_client.h"
 #include "node/files.h"
+#include "node/settings_reader.h"
 #include "tests/integration/node/node_under_test.h"
+#include "tests/unit/processing/prediction/package_copy.h"
 
 namespace choana::test {
 namespace {
@@ -129,6 +135,89 @@ TEST(WholeNode, SupersedesWhenLateDataArrive) {
   for (const auto& object : result_of(*second).at("objects")) second_uids.insert(object.at("sop_instance_uid"));
   for (const std::string& uid : second_uids) EXPECT_FALSE(first_uids.contains(uid)) << "other input under an old UID";
   EXPECT_GT(result_of(*second).at("features").size(), result_of(*first).at("features").size());
+}
+
+/// demo-t2-only with one more stage that adds a laboratory value.
+void add_clinical_stage(const PackageCopy& package) {
+  package.replace("manifest.yaml", "extraction: {T2:", "  clinical:\n    wbc: {type: number, unit: 10*9/L, min: 0.1, max: 100, required: true, max_age_days: 30}\nextraction: {T2:");
+  package.replace("manifest.yaml", "outputs:\n", "  - {id: lab, type: linear, file: model/lab.ir.json, in: [combined.margin, clinical.wbc], link: logistic}\noutputs:\n"
+                                                 "  - {from: lab, name: With laboratory, endpoint: LAB, unit: \"%\", decimals: 1}\n");
+  package.write("model/lab.ir.json", R"({"ir": 1, "kind": "linear", "features": ["combined.margin", "clinical.wbc"], "coef": [1.0, 0.25], "intercept": [-1.5], "link": "logistic"})");
+  package.write("features.csv", package.read("features.csv") + "7,clinical.wbc,,,clinical,wbc,10*9/L,6,2,2,15\n");
+  std::istringstream rows(package.read("selftest.csv"));
+  std::string row, table;
+  while (std::getline(rows, row)) {
+    if (row.starts_with("case,")) {
+      table += row + ",clinical.wbc,lab.margin,lab\n";
+      continue;
+    }
+    const std::string combined_margin = row.substr(row.rfind(',') + 1);
+    if (combined_margin.empty()) {
+      table += row + ",6,,\n";
+      continue;
+    }
+    const double margin = std::stod(combined_margin) + 0.25 * 6 - 1.5;
+    char expected[80];
+    std::snprintf(expected, sizeof expected, ",6,%.17g,%.17g\n", margin, 1 / (1 + std::exp(-margin)));
+    table += row + expected;
+  }
+  package.write("selftest.csv", table);
+  package.seal();
+}
+
+TEST(WholeNode, MakesASuccessorWhenALaboratoryValueComesAfterTheImages) {
+  const TemporaryFolder folder;
+  const PackageCopy package;
+  add_clinical_stage(package);
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2"};
+  const auto study = write_study(folder.path() / "study", options);
+  LoopbackPacs pacs(folder.path() / "pacs", 0);
+  NodeUnderTest node(folder.path() / "node", {.pacs_port = pacs.port(), .packages = {package.folder().string()}});
+  ASSERT_TRUE(node.start()) << node.log();
+  const auto files = files_below(folder.path() / "study");
+  ASSERT_EQ(send_files(node.dicom_port(), files).size(), files.size());
+  const auto first = node.wait_for(study.study_instance_uid, settled);
+  ASSERT_TRUE(first);
+  const auto without = result_of(*first);
+  EXPECT_EQ(without.at("outcome"), "reported") << "the measurements are worth reporting without the prediction";
+  EXPECT_TRUE(without.at("predictions").empty());
+  EXPECT_NE(without.at("issues").dump().find("clinical.wbc"), std::string::npos) << without.at("issues").dump();
+
+  const auto settings = read_settings(node.settings_file());
+  ASSERT_TRUE(settings);
+  const std::string path = "/api/v1/patients/" + node::url_segment(study.patient_id) + "/clinical";
+  const auto put = [&](const std::string& body) {
+    const auto answer = node::call_node(*settings, "PUT", path, body);
+    return answer ? answer->status : 0;
+  };
+  EXPECT_EQ(put(R"({"values": [{"name": "wbc", "value": "6"}]})"), 400);
+  EXPECT_EQ(put(R"({"values": [{"name": "wbc", "valeu": 6}]})"), 400);
+  ASSERT_EQ(put(R"({"values": [{"name": "wbc", "value": 7.5, "unit": "10*9/L", "date": "2026-01-03"}, {"name": "shoe_size", "value": 41}]})"), 204);
+  const auto second = node.wait_for(study.study_instance_uid, [](const StudyStory& s) { return s.study.revision == 2 && settled(s); });
+  ASSERT_TRUE(second);
+  const auto with = result_of(*second);
+  ASSERT_EQ(with.at("predictions").size(), 2U) << with.at("issues").dump();
+  const double margin = with["predictions"][1].at("margin").get<double>() + 0.25 * 7.5 - 1.5;
+  EXPECT_NEAR(with["predictions"][0].at("margin").get<double>(), margin, 1e-12);
+  ASSERT_EQ(with.at("clinical").size(), 1U);
+  EXPECT_EQ(with["clinical"][0].at("value"), 7.5);
+  EXPECT_EQ(with["clinical"][0].at("date"), "2026-01-03");
+
+  // The same values again, or one that no model asks for, make nothing new.
+  ASSERT_EQ(put(R"({"values": [{"name": "wbc", "value": 7.5, "unit": "10*9/L", "date": "2026-01-03"}]})"), 204);
+  ASSERT_EQ(put(R"({"values": [{"name": "shoe_size", "value": 42}]})"), 204);
+  EXPECT_EQ(node.story(study.study_instance_uid)->study.revision, 2);
+  // A value in another unit, or too old, is not used, and the report says why.
+  ASSERT_EQ(put(R"({"values": [{"name": "wbc", "value": 7500, "unit": "/uL", "date": "2026-01-03"}]})"), 204);
+  const auto third = node.wait_for(study.study_instance_uid, [](const StudyStory& s) { return s.study.revision == 3 && settled(s); });
+  ASSERT_TRUE(third);
+  EXPECT_TRUE(result_of(*third).at("predictions").empty());
+  EXPECT_NE(result_of(*third).at("issues").dump().find("the model needs '10*9/L'"), std::string::npos) << result_of(*third).at("issues").dump();
+  ASSERT_EQ(put(R"({"values": [{"name": "wbc", "value": 7.5, "unit": "10*9/L", "date": "2025-06-01"}]})"), 204);
+  const auto fourth = node.wait_for(study.study_instance_uid, [](const StudyStory& s) { return s.study.revision == 4 && settled(s); });
+  ASSERT_TRUE(fourth);
+  EXPECT_NE(result_of(*fourth).at("issues").dump().find("days from the study"), std::string::npos);
 }
 
 TEST(WholeNode, WaitsForAPacsThatIsAway) {
