@@ -9,6 +9,7 @@
 
 #include "scp/sop_classes.h"
 #include "scp/upper_layer/presentation_context.h"
+#include "core/clinical_value.h"
 #include "tests/support/data_set_bytes.h"
 #include "tests/support/shared_data.h"
 
@@ -56,6 +57,7 @@ TEST(DatasetScanner, ReadsTheFactsOfAnImageInEveryEncoding) {
     set.text(0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.4").text(0x00080018, "UI", "1.2.3.4");
     set.text(0x00080022, "DA", "20260102").text(0x00080032, "TM", "101112.5").text(0x00080060, "CS", "MR");
     set.text(0x00080070, "LO", "SIEMENS").text(0x0008103E, "LO", "t1 ax caf\xE9").text(0x00081090, "LO", "Prisma");
+    set.text(0x00100020, "LO", "TEST-7 ");
     set.text(0x00180010, "LO", "Gadovist").text(0x00180015, "CS", "NECK").text(0x00180020, "CS", "SE\\IR").text(0x00180021, "CS", "SK");
     set.text(0x00180022, "CS", "FS\\PFP").text(0x00180024, "SH", "*tse2d1_9").text(0x00180050, "DS", "3.5").text(0x00180080, "DS", "+5.2e2");
     set.text(0x00180081, "DS", " 12 ").text(0x00180082, "DS", "220").text(0x00180086, "IS", "1").text(0x00180087, "DS", "2.89362");
@@ -70,6 +72,7 @@ TEST(DatasetScanner, ReadsTheFactsOfAnImageInEveryEncoding) {
     EXPECT_EQ(i.study_instance_uid, "1.2.3");
     EXPECT_EQ(i.series_instance_uid, "1.2.3.1");
     EXPECT_EQ(i.series_number, 5);
+    EXPECT_EQ(i.patient_key, patient_key("TEST-7"));
     EXPECT_EQ(i.instance_number, 17);
     const AcquisitionFacts& f = i.acquisition;
     EXPECT_EQ(f.image_type, (std::vector<std::string>{"DERIVED", "PRIMARY", "ADC"}));
