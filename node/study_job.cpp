@@ -1,17 +1,15 @@
 #include "node/study_job.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <exception>
-#include <mutex>
 #include <new>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <tuple>
 
 #include "core/log.h"
 #include "core/sha256.h"
+#include "core/task_pool.h"
 #include "core/version.h"
 #include "dicom/dicom_reader.h"
 #include "node/clinical_values.h"
@@ -143,28 +141,6 @@ Result<std::vector<AcquiredSlice>> decode_series(const std::vector<std::string>&
   return all;
 }
 
-// Tasks are taken in order by `threads` threads; each writes to its own place, so the order of ending shapes nothing.
-void parallel_for(int threads, std::size_t n, const std::function<void(std::size_t)>& body) {
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto work = [&] {
-    for (std::size_t task = next++; task < n; task = next++) {
-      try {
-        body(task);
-      } catch (...) {
-        const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-      }
-    }
-  };
-  std::vector<std::thread> helpers;
-  for (int t = 1; t < threads && static_cast<std::size_t>(t) < n; ++t) helpers.emplace_back(work);
-  work();
-  for (std::thread& helper : helpers) helper.join();
-  if (failure) std::rethrow_exception(failure);
-}
-
 Status finish(const StudyJobRequest& request, StudyJobResult& result, const std::vector<reporting::WrittenObject>& written) {
   std::vector<ResultFile> rows;
   for (const reporting::WrittenObject& object : written)
@@ -219,8 +195,8 @@ Result<StudyJobResult> run_checked(const StudyJobRequest& request) {
   settings.rules = std::move(*rules);
   for (const processing::ModelPackage& package : packages) settings.packages.push_back(&package);
   settings.role_overrides = request.role_overrides;
-  settings.threads = request.threads;
-  settings.parallel_for = [threads = request.threads](std::size_t n, const std::function<void(std::size_t)>& body) { parallel_for(threads, n, body); };
+  TaskPool pool(request.threads);
+  settings.pool = &pool;
   const Stopwatch clock;
   settings.now_s = [&clock] { return clock.seconds(); };
   StudyJobResult result;

@@ -486,11 +486,7 @@ class StudyRun {
 
   void measure() {
     std::vector<MeasurementOutcome> outcomes(tasks_.size());
-    const auto body = [&](std::size_t t) { outcomes[t] = measure_one(tasks_[t]); };
-    if (settings_.parallel_for)
-      settings_.parallel_for(tasks_.size(), body);
-    else
-      for (std::size_t t = 0; t < tasks_.size(); ++t) body(t);
+    run_tasks(settings_.pool, tasks_.size(), [&](std::size_t t) { outcomes[t] = measure_one(tasks_[t]); });
     measurement_of_task_.assign(tasks_.size(), std::nullopt);
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       MeasurementOutcome& outcome = outcomes[t];
@@ -513,7 +509,7 @@ class StudyRun {
     std::string preparation = "[";
     for (const PreparationStep& step : task.preparation) {
       const double started = now_s();
-      auto prepared = prepare(image, task.package_role, step.step, step.parameters_json, settings_.threads);
+      auto prepared = prepare(image, task.package_role, step.step, step.parameters_json, settings_.pool != nullptr ? settings_.pool->threads() : 1);
       if (!prepared) {
         outcome.error = prepared.error();
         return outcome;
@@ -524,7 +520,7 @@ class StudyRun {
     }
     preparation += "]";
     const double started = now_s();
-    auto extracted = extract_features(to_scalar_volume(image), to_mask_volume(roi), 1, task.profile);
+    auto extracted = extract_features(to_scalar_volume(image), to_mask_volume(roi), 1, task.profile, settings_.pool);
     if (!extracted) {
       outcome.error = extracted.error();
       return outcome;

@@ -9,6 +9,7 @@
 #include "core/planar_contour.h"
 #include "core/segment_frames.h"
 #include "core/study_findings.h"
+#include "core/task_pool.h"
 #include "processing/prediction/model_package.h"
 #include "processing/roles/series_roles.h"
 
@@ -32,9 +33,8 @@ struct PipelineSettings {
   SeriesRules rules;
   std::vector<const ModelPackage*> packages;        // none: radiomics only
   std::map<std::string, std::string> role_overrides; // role -> series instance UID, named by a person
-  int threads = 1;                                  // for steps that share their work out themselves (N4)
-  /// Call body(0..n-1), in any order, perhaps at once; empty = one after the other. Results do not depend on it.
-  std::function<void(std::size_t n, const std::function<void(std::size_t)>& body)> parallel_for;
+  /// For series, images and feature classes at once; nullptr = one after the other. Results do not depend on it.
+  TaskPool* pool = nullptr;
   /// Seconds on a clock that only runs forward, for the record of steps; empty = no times.
   std::function<double()> now_s;
 };
