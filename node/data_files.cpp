@@ -47,6 +47,28 @@ Result<std::filesystem::path> find_package(const std::string& name_or_folder) {
                   did_you_mean(name_or_folder, names));
 }
 
+std::vector<std::string> shipped_profiles() {
+  std::vector<std::string> names;
+  std::error_code failed;
+  for (auto entry = std::filesystem::directory_iterator(data_dir() / "profiles", failed); !failed && entry != std::filesystem::directory_iterator();
+       entry.increment(failed))
+    if (entry->path().extension() == ".yaml") names.push_back(entry->path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::filesystem::path> find_profile(const std::string& name_or_file) {
+  std::error_code failed;
+  if (std::filesystem::is_regular_file(name_or_file, failed)) return std::filesystem::path(name_or_file);
+  const auto names = shipped_profiles();
+  if (std::find(names.begin(), names.end(), name_or_file) != names.end()) return data_dir() / "profiles" / (name_or_file + ".yaml");
+  std::string all;
+  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
+  return fail(ErrorCode::not_found, "find_profile",
+              "'" + name_or_file + "' is neither a parameter file nor the name of a profile that comes with Choana (" + (all.empty() ? "none is there" : all) + ")." +
+                  did_you_mean(name_or_file, names));
+}
+
 Result<processing::SeriesRules> default_series_rules() { return read_series_rules(embedded::series_rules_toml, "series-rules.toml"); }
 
 std::string result_settings_digest(const NodeSettings& settings, const std::vector<std::string>& package_digests) {

@@ -20,6 +20,12 @@ namespace choana::node {
 /// Names of the packages in data_dir()/models.
 [[nodiscard]] std::vector<std::string> shipped_packages();
 
+/// An extraction profile by file, or by the name of one in data_dir()/profiles (without .yaml). Errors: not_found with the near matches.
+[[nodiscard]] Result<std::filesystem::path> find_profile(const std::string& name_or_file);
+
+/// Names of the profiles in data_dir()/profiles.
+[[nodiscard]] std::vector<std::string> shipped_profiles();
+
 /// conf/series-rules.toml as it was when the program was built.
 [[nodiscard]] Result<processing::SeriesRules> default_series_rules();
 

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "node/commands/extract/options.h"
+#include "processing/radiomics/extraction_profile.h"
+
+namespace choana::node::extract {
+
+/// What is computed of every case: the profile with the settings of the command line, and what the rows are.
+struct Plan {
+  processing::ExtractionProfile profile;
+  LabelChoice labels;          // where a case names none
+  bool union_of_labels = false;
+  bool components = false;
+  bool details = false;
+  std::string canonical;       // JSON: two runs with equal text make equal rows of equal inputs
+};
+
+/// Read --param (a file, or the bare name of a profile that comes with Choana) and apply --setting and --label.
+/// Errors: not_found (with near matches), invalid_profile, io_error.
+[[nodiscard]] Result<Plan> make_plan(const Options& options);
+
+}  // namespace choana::node::extract
