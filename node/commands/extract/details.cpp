@@ -37,6 +37,21 @@ const ExtractionSettings& settings_of(const processing::ExtractionProfile& profi
   return profile.settings;
 }
 
+// The features that one image would have had.
+std::vector<std::string> feature_names(const processing::ExtractionProfile& profile, const std::string& image) {
+  std::vector<std::string> names;
+  for (const processing::FamilyRequest& request : profile.families) {
+    if (request.family == "shape" || request.family == "shape2D") continue;
+    if (!request.names.empty())
+      for (const std::string& name : request.names) names.push_back(FeatureId{image, request.family, name}.str());
+    else
+      for (const processing::FeatureDescription& feature : processing::feature_catalogue())
+        if (feature.family == request.family && feature.availability == processing::Availability::listed)
+          names.push_back(FeatureId{image, request.family, std::string(feature.name)}.str());
+  }
+  return names;
+}
+
 ordered_json ledger_json(const RoiOrigin& ledger) {
   return {{"source", to_string(ledger.kind)},
           {"sop_instance_uid", ledger.sop_instance_uid},
@@ -112,6 +127,10 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
         if (count.image == feature.id.image) item["levels"] = count.highest;
     json["features"].push_back(std::move(item));
   }
+  // Columns that PyRadiomics' layout leaves out without a word.
+  for (const processing::MissingImage& image : result->missing_images)
+    for (const std::string& name : feature_names(plan.profile, image.name))
+      json["not_computed"].push_back({{"name", name}, {"reason", image.why.reason}, {"text", image.why.text}});
   warnings.insert(warnings.end(), result->notes.begin(), result->notes.end());
   json["warnings"] = warnings;
   json["voxels"] = {{"original", result->voxels_original}, {"resampled", result->voxels_resampled}, {"used", result->voxels_used}};

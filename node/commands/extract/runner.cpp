@@ -101,7 +101,7 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
   const auto measure = [&](const MaskVolume& mask, int label, const std::string& component) {
     facts.component = component;
     facts.interpolation_ratio = interpolation_ratio(mask, label, plan.profile.settings);
-    const auto result = processing::extract_features(*inputs.image, mask, label, plan.profile);
+    const auto result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
     Row row{base(component), {}};
     if (result) {
       add_values(*result, row.cells);
@@ -132,7 +132,6 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
   const std::size_t count = split_components(**mask, region.value, components_max, parts);
   if (count > components_max)
     messages.say(Level::warning, where, "The region has " + std::to_string(count) + " separate parts; the largest 1,000 have rows.");
-  (void)pool;
   for (std::size_t part = 1; part <= std::min(count, components_max); ++part) measure(parts, static_cast<int>(part), std::to_string(part));
   return done;
 }
