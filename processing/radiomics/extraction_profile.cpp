@@ -13,6 +13,7 @@
 #include "core/near_match.h"
 #include "processing/radiomics/diagnostics.h"
 #include "processing/radiomics/feature_catalogue.h"
+#include "processing/radiomics/filters/wavelet.h"
 
 namespace choana::processing {
 namespace {
@@ -251,7 +252,7 @@ const std::map<std::string, SettingRule>& setting_rules() {
     r["wavelet"] = {false, "a discrete wavelet of PyWavelets, such as coif1, db2, sym4, bior1.3 or haar", [](S& s, const YAML::Node& node) {
                       if (!node.IsScalar()) return false;
                       s.wavelet = node.Scalar();
-                      return true;
+                      return find_wavelet(s.wavelet).has_value();
                     }};
     r["start_level"] = {false, "a whole number from 0 to 32", integer(&S::wavelet_start_level, 0, 32)};
     r["level"] = {false, "a whole number from 1 to 32", integer(&S::wavelet_levels, 1, 32)};
@@ -288,6 +289,13 @@ std::vector<std::string> setting_names() {
   return names;
 }
 
+/// Why a value was refused.
+tl::unexpected<Error> refused(const std::string& key, const SettingRule& rule, const YAML::Node& node, const std::string& where) {
+  if (key == "wavelet" && node.IsScalar())
+    if (const auto filters = find_wavelet(node.Scalar()); !filters) return bad(filters.error().message);
+  return bad("The setting '" + key + "'" + (where.empty() ? "" : " in " + where) + " must be " + rule.expects + "; it is " + literal(node) + ".");
+}
+
 Status apply_settings(ExtractionSettings& settings, const YAML::Node& map, const std::string& where) {
   std::set<std::string> seen;
   for (const auto& item : map) {
@@ -295,8 +303,7 @@ Status apply_settings(ExtractionSettings& settings, const YAML::Node& map, const
     if (!seen.insert(key).second) return bad("The setting '" + key + "' stands twice in " + where + ".");
     const auto rule = setting_rules().find(key);
     if (rule == setting_rules().end()) return bad("Unknown setting '" + key + "' in " + where + "." + did_you_mean(key, setting_names()));
-    if (!rule->second.apply(settings, item.second))
-      return bad("The setting '" + key + "' in " + where + " must be " + rule->second.expects + "; it is " + literal(item.second) + ".");
+    if (!rule->second.apply(settings, item.second)) return refused(key, rule->second, item.second, where);
   }
   return {};
 }
@@ -540,7 +547,7 @@ Status override_setting(ExtractionProfile& profile, std::string_view key, std::s
     if (!rule->second.apply(probe, node) && rule->second.expects == "true or false" && (value == "1" || value == "0")) node = YAML::Load(value == "1" ? "true" : "false");
     const auto apply = [&](ExtractionSettings& settings) -> Status {
       if (rule->second.apply(settings, node)) return {};
-      return bad("The setting '" + std::string(key) + "' must be " + rule->second.expects + "; it is " + literal(node) + ".");
+      return refused(std::string(key), rule->second, node, "");
     };
     if (auto status = apply(profile.settings); !status) return status;
     for (ImageTypeRequest& type : profile.image_types)

@@ -1,4 +1,4 @@
-// PyRadiomics baselines, texture matrices and golden values. Sources: shared/reference/pyradiomics (README.md there): PyRadiomics tag
+// PyRadiomics baselines and texture matrices (golden values: radiomics_golden_test.cpp). Sources: shared/reference/pyradiomics (README.md there): PyRadiomics tag
 // v3.0.1 baselines, and values computed with the v3.0.1 code. Bar: relative 1e-6.
 
 #include <gtest/gtest.h>
@@ -234,49 +234,6 @@ TEST_P(TextureMatrices, EqualPyRadiomics) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, TextureMatrices, testing::Values("brain1", "brain2", "breast1"), [](const auto& one) { return std::string(one.param); });
-
-struct Golden {
-  const char* name;
-  const char* settings;
-  int features;  // of the original image, all cases
-};
-
-class GoldenProfile : public testing::TestWithParam<Golden> {};
-
-TEST_P(GoldenProfile, EqualsPyRadiomicsOnTheOriginalImage) {
-  CHOANA_NEEDS_SHARED("reference/pyradiomics/golden");
-  const Golden& golden = GetParam();
-  const ExtractionProfile profile = profile_of(std::string("setting: {") + golden.settings +
-                                               "}\nimageType: {Original: {}}\nfeatureClass: {shape: , firstorder: , glcm: , gldm: , glrlm: , glszm: , ngtdm: }\n");
-  const auto rows = test::read_csv(reference() / "golden" / (std::string(golden.name) + "_features.csv"));
-  std::map<std::string, ExtractionResult> results;
-  Score score;
-  for (std::size_t at = 1; at < rows.size(); ++at) {
-    if (!rows[at][1].starts_with("original_")) continue;
-    if (!results.contains(rows[at][0])) {
-      const Case& one = load_case(rows[at][0]);
-      auto result = extract_features(one.image, one.mask, 1, profile);
-      ASSERT_TRUE(result) << to_string(result.error());
-      results.emplace(rows[at][0], std::move(*result));
-    }
-    score.add(rows[at][0], results.at(rows[at][0]), rows[at][1], std::stod(rows[at][2]));
-  }
-  std::cout << golden.name << " (original image): " << score.equal << " of " << score.compared << "\n";
-  EXPECT_EQ(score.equal, score.compared) << score.first_failures;
-  EXPECT_EQ(score.compared, golden.features);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Profiles, GoldenProfile,
-    testing::Values(Golden{"npc1130", "binWidth: 25, resampledPixelSpacing: [1, 1, 1], interpolator: sitkBSpline, padDistance: 5", 3 * 107},
-                    Golden{"mrnorm2mm", "normalize: true, normalizeScale: 100, removeOutliers: 3, binWidth: 5, resampledPixelSpacing: [2, 2, 2], voxelArrayShift: 300", 2 * 107},
-                    Golden{"allfilters_fbn25", "binCount: 25, preCrop: true, padDistance: 5", 3 * 107},
-                    Golden{"force2d", "normalize: true, normalizeScale: 100, preCrop: true, force2D: true, force2Ddimension: 0, binWidth: 5, voxelArrayShift: 300", 107},
-                    Golden{"resegment_sigma", "binWidth: 25, resegmentRange: [-1.5, 1.5], resegmentMode: sigma", 107},
-                    Golden{"resegment_relative", "binWidth: 25, resegmentRange: [0.5], resegmentMode: relative", 107},
-                    Golden{"weighted_d12_a1", "binWidth: 25, distances: [1, 2], weightingNorm: euclidean, gldm_a: 1", 2 * 107},
-                    Golden{"asymmetric", "binWidth: 25, symmetricalGLCM: false", 107}),
-    [](const auto& one) { return std::string(one.param.name); });
 
 TEST(DigitalPhantom, EqualsPyRadiomicsWithBothAggregations) {
   CHOANA_NEEDS_SHARED("reference/pyradiomics/golden/ibsi_digital_phantom_features.csv");

@@ -3,6 +3,11 @@
 #include <array>
 #include <string>
 
+#include "processing/radiomics/filters/gradient.h"
+#include "processing/radiomics/filters/laplacian_of_gaussian.h"
+#include "processing/radiomics/filters/pointwise.h"
+#include "processing/radiomics/filters/wavelet.h"
+
 namespace choana::processing {
 namespace {
 
@@ -14,6 +19,13 @@ Result<DerivedImages> original(const FilterInput& input, const ExtractionSetting
 
 constexpr std::array catalogue{
     FilterEntry{"Original", original},
+    FilterEntry{"LoG", laplacian_of_gaussian_images},
+    FilterEntry{"Wavelet", wavelet_images},
+    FilterEntry{"Square", square_image},
+    FilterEntry{"SquareRoot", square_root_image},
+    FilterEntry{"Logarithm", logarithm_image},
+    FilterEntry{"Exponential", exponential_image},
+    FilterEntry{"Gradient", gradient_image},
 };
 
 }  // namespace

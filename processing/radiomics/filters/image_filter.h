@@ -41,6 +41,10 @@ struct DerivedImages {
   std::vector<std::string> notes;
 };
 
+/// A derived image that holds `input.box` alone. values: one a voxel of the box, i fastest.
+/// Errors: those of VolumeGeometry::make.
+[[nodiscard]] Result<DerivedImage> boxed_image(std::string name, const FilterInput& input, PixelType pixel_type, std::vector<double> values);
+
 /// Errors of every filter: invalid_profile (settings that name no filter), degenerate_input, limit_exceeded.
 using ImageFilter = Result<DerivedImages> (*)(const FilterInput& input, const ExtractionSettings& settings);
 

@@ -92,7 +92,6 @@ TEST(FeatureExtractor, RefusesRegionsThatCannotBeMeasured) {
   EXPECT_EQ(code_of(region({5, 5, 5}, {{2, 2, 2}, {3, 3, 2}, {3, 2, 2}}), settings("minimumROISize: 3")), "roi_too_small");
   EXPECT_EQ(code_of(region({5, 5, 5}, {{2, 2, 2}, {3, 3, 2}, {3, 2, 2}}), settings("minimumROISize: 2")), "computed");
   EXPECT_EQ(code_of(region({5, 5, 5}, {{2, 2, 2}, {3, 3, 2}}), default_profile(), 2), "roi_empty");
-  EXPECT_EQ(code_of(test::random_case(1), *parse_profile("imageType: {Original: {}, LoG: {sigma: [1.0]}}", "test")), "invalid_profile");
   EXPECT_EQ(code_of(region({5, 5, 5}, {{2, 2, 2}, {3, 3, 2}}), settings("resegmentRange: [50, 60]")), "roi_too_small");
 }
 

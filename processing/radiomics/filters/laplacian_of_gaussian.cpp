@@ -1,0 +1,309 @@
+#include "processing/radiomics/filters/laplacian_of_gaussian.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace choana::processing {
+namespace {
+
+/// A recursive filter of order four: y_i = sum n_k x_(i-k) - sum d_k y_(i-k), and its mirror with m_k. Outside, x is the edge value.
+struct RecursiveFilter {
+  std::array<double, 4> n{};      // of x_i, x_(i-1), ...
+  std::array<double, 4> m{};      // of x_(i+1), x_(i+2), ...
+  std::array<double, 4> d{};      // of the four results before
+  std::array<double, 4> edge_n{};  // d times the response to a constant, for results before the first
+  std::array<double, 4> edge_m{};
+};
+
+struct Sums {
+  double plain = 0;
+  double first = 0;
+  double second = 0;
+};
+
+constexpr double w1 = 0.6681;
+constexpr double l1 = -1.3932;
+constexpr double w2 = 2.0787;
+constexpr double l2 = -1.3732;
+
+Sums numerator(double sigma, double a1, double b1, double a2, double b2, std::array<double, 4>& n) {
+  const double sin1 = std::sin(w1 / sigma);
+  const double sin2 = std::sin(w2 / sigma);
+  const double cos1 = std::cos(w1 / sigma);
+  const double cos2 = std::cos(w2 / sigma);
+  const double exp1 = std::exp(l1 / sigma);
+  const double exp2 = std::exp(l2 / sigma);
+  n[0] = a1 + a2;
+  n[1] = exp2 * (b2 * sin2 - (a2 + 2 * a1) * cos2);
+  n[1] += exp1 * (b1 * sin1 - (a1 + 2 * a2) * cos1);
+  n[2] = (a1 + a2) * cos2 * cos1;
+  n[2] -= b1 * cos2 * sin1 + b2 * cos1 * sin2;
+  n[2] *= 2 * exp1 * exp2;
+  n[2] += a2 * exp1 * exp1 + a1 * exp2 * exp2;
+  n[3] = exp2 * exp1 * exp1 * (b2 * sin2 - a2 * cos2);
+  n[3] += exp1 * exp2 * exp2 * (b1 * sin1 - a1 * cos1);
+  return {n[0] + n[1] + n[2] + n[3], n[1] + 2 * n[2] + 3 * n[3], n[1] + 4 * n[2] + 9 * n[3]};
+}
+
+Sums denominator(double sigma, std::array<double, 4>& d) {
+  const double cos1 = std::cos(w1 / sigma);
+  const double cos2 = std::cos(w2 / sigma);
+  const double exp1 = std::exp(l1 / sigma);
+  const double exp2 = std::exp(l2 / sigma);
+  d[3] = exp1 * exp1 * exp2 * exp2;
+  d[2] = -2 * cos1 * exp1 * exp2 * exp2;
+  d[2] += -2 * cos2 * exp2 * exp1 * exp1;
+  d[1] = 4 * cos2 * cos1 * exp1 * exp2;
+  d[1] += exp1 * exp1 + exp2 * exp2;
+  d[0] = -2 * (exp2 * cos2 + exp1 * cos1);
+  return {1.0 + d[0] + d[1] + d[2] + d[3], d[0] + 2 * d[1] + 3 * d[2] + 4 * d[3], d[0] + 4 * d[1] + 9 * d[2] + 16 * d[3]};
+}
+
+void complete(RecursiveFilter& filter) {
+  for (std::size_t k = 0; k < 3; ++k) filter.m[k] = filter.n[k + 1] - filter.d[k] * filter.n[0];
+  filter.m[3] = -filter.d[3] * filter.n[0];
+  const double sum_n = filter.n[0] + filter.n[1] + filter.n[2] + filter.n[3];
+  const double sum_m = filter.m[0] + filter.m[1] + filter.m[2] + filter.m[3];
+  const double sum_d = 1.0 + filter.d[0] + filter.d[1] + filter.d[2] + filter.d[3];
+  for (std::size_t k = 0; k < 4; ++k) {
+    filter.edge_n[k] = filter.d[k] * sum_n / sum_d;
+    filter.edge_m[k] = filter.d[k] * sum_m / sum_d;
+  }
+}
+
+RecursiveFilter smoothing(double sigma_voxels) {
+  RecursiveFilter filter;
+  const Sums d = denominator(sigma_voxels, filter.d);
+  const Sums n = numerator(sigma_voxels, 1.3530, 1.8151, -0.3531, 0.0902, filter.n);
+  const double alpha = 2 * n.plain / d.plain - filter.n[0];
+  for (double& value : filter.n) value *= 1.0 / alpha;
+  complete(filter);
+  return filter;
+}
+
+/// Second derivative along an axis in voxels, times sigma_mm^2.
+RecursiveFilter second_derivative(double sigma_mm, double sigma_voxels) {
+  RecursiveFilter filter;
+  const Sums d = denominator(sigma_voxels, filter.d);
+  std::array<double, 4> n0{};
+  std::array<double, 4> n2{};
+  const Sums s0 = numerator(sigma_voxels, 1.3530, 1.8151, -0.3531, 0.0902, n0);
+  const Sums s2 = numerator(sigma_voxels, -1.3563, 5.2318, 0.3446, -2.2355, n2);
+  const double beta = -(2 * s2.plain - d.plain * n2[0]) / (2 * s0.plain - d.plain * n0[0]);
+  for (std::size_t k = 0; k < 4; ++k) filter.n[k] = n2[k] + beta * n0[k];
+  const Sums s{s2.plain + beta * s0.plain, s2.first + beta * s0.first, s2.second + beta * s0.second};
+  double alpha = s.second * d.plain * d.plain - d.second * s.plain * d.plain - 2 * s.first * d.first * d.plain + 2 * d.first * d.first * s.plain;
+  alpha /= d.plain * d.plain * d.plain;
+  const double scale = sigma_mm * sigma_mm;
+  for (double& value : filter.n) value *= scale / alpha;
+  complete(filter);
+  return filter;
+}
+
+/// Several lines side by side: the recursion waits for its own last result, so one line alone leaves the processor idle.
+constexpr std::size_t lanes = 4;
+typedef double Lanes __attribute__((vector_size(lanes * sizeof(double))));  // NOLINT: the attribute wants a typedef
+
+/// Filter lines of x.size() samples; results of [from, to) go to y.
+void filter_lines(const RecursiveFilter& f, const std::vector<Lanes>& x, std::vector<Lanes>& causal, std::size_t from, std::size_t to) {
+  const auto& [n0, n1, n2, n3] = f.n;
+  const auto& [m1, m2, m3, m4] = f.m;
+  const auto& [d1, d2, d3, d4] = f.d;
+  const std::size_t length = x.size();
+  {
+    const Lanes edge = x[0];
+    Lanes x1 = edge;
+    Lanes x2 = edge;
+    Lanes x3 = edge;
+    // Results before the first: the response to a constant. As ITK, it is multiplied by d only there, not carried as a value.
+    const std::array<Lanes, 4> before{edge * f.edge_n[0], edge * f.edge_n[1], edge * f.edge_n[2], edge * f.edge_n[3]};
+    Lanes y1{};
+    Lanes y2{};
+    Lanes y3{};
+    Lanes y4{};
+    for (std::size_t i = 0; i < 4; ++i) {
+      const Lanes in = x[i];
+      Lanes y = in * n0 + x1 * n1 + x2 * n2 + x3 * n3;
+      if (i == 0) y -= before[0] + before[1] + before[2] + before[3];
+      else if (i == 1) y -= y1 * d1 + before[1] + before[2] + before[3];
+      else if (i == 2) y -= y1 * d1 + y2 * d2 + before[2] + before[3];
+      else y -= y1 * d1 + y2 * d2 + y3 * d3 + before[3];
+      causal[i] = y;
+      x3 = x2;
+      x2 = x1;
+      x1 = in;
+      y4 = y3;
+      y3 = y2;
+      y2 = y1;
+      y1 = y;
+    }
+    for (std::size_t i = 4; i < to; ++i) {
+      const Lanes in = x[i];
+      Lanes y = in * n0 + x1 * n1 + x2 * n2 + x3 * n3;
+      y -= y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4;
+      causal[i] = y;
+      x3 = x2;
+      x2 = x1;
+      x1 = in;
+      y4 = y3;
+      y3 = y2;
+      y2 = y1;
+      y1 = y;
+    }
+  }
+  const Lanes edge = x[length - 1];
+  Lanes x1 = edge;
+  Lanes x2 = edge;
+  Lanes x3 = edge;
+  Lanes x4 = edge;
+  const std::array<Lanes, 4> before{edge * f.edge_m[0], edge * f.edge_m[1], edge * f.edge_m[2], edge * f.edge_m[3]};
+  Lanes y1{};
+  Lanes y2{};
+  Lanes y3{};
+  Lanes y4{};
+  for (std::size_t step = 0; step < length - from; ++step) {
+    const std::size_t i = length - 1 - step;
+    Lanes y = x1 * m1 + x2 * m2 + x3 * m3 + x4 * m4;
+    if (step >= 4) y -= y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4;
+    else if (step == 0) y -= before[0] + before[1] + before[2] + before[3];
+    else if (step == 1) y -= y1 * d1 + before[1] + before[2] + before[3];
+    else if (step == 2) y -= y1 * d1 + y2 * d2 + before[2] + before[3];
+    else y -= y1 * d1 + y2 * d2 + y3 * d3 + before[3];
+    if (i < to) causal[i] += y;
+    x4 = x3;
+    x3 = x2;
+    x2 = x1;
+    x1 = x[i];
+    y4 = y3;
+    y3 = y2;
+    y2 = y1;
+    y1 = y;
+  }
+}
+
+/// A box of floats cut out of an image.
+struct Block {
+  VoxelBox box;
+  std::vector<float> values;
+
+  explicit Block(const VoxelBox& where) : box(where), values(static_cast<std::size_t>(where.size[0]) * static_cast<std::size_t>(where.size[1]) * static_cast<std::size_t>(where.size[2])) {}
+};
+
+/// Filter along one axis. input: voxels of `in` stored i fastest as they lie in a volume of size `stored`; output: the part of `in` that `out` covers;
+/// out equals `in` but along `axis`.
+template <typename T>
+void filter_axis(const RecursiveFilter& filter, const T* input, const VoxelBox& in, const Index3& stored, const Index3& stored_lower, int axis, Block& output) {
+  const auto a = static_cast<std::size_t>(axis);
+  const VoxelBox& out = output.box;
+  const std::array<std::ptrdiff_t, 3> step{1, stored[0], static_cast<std::ptrdiff_t>(stored[0]) * stored[1]};
+  const std::array<std::ptrdiff_t, 3> out_step{1, out.size[0], static_cast<std::ptrdiff_t>(out.size[0]) * out.size[1]};
+  const auto length = static_cast<std::size_t>(in.size[a]);
+  const auto from = static_cast<std::size_t>(out.lower[a] - in.lower[a]);
+  const auto to = from + static_cast<std::size_t>(out.size[a]);
+  // Lanes run along i where they can, for neighbours in i lie side by side in memory.
+  const std::size_t lane_axis = axis == 0 ? 1 : 0;
+  const std::size_t other = axis == 2 ? 1 : 2;
+  std::vector<Lanes> x(length);
+  std::vector<Lanes> y(length);
+  Index3 at = out.lower;
+  for (at[other] = out.lower[other]; at[other] < out.lower[other] + out.size[other]; ++at[other])
+    for (int lane = 0; lane < out.size[lane_axis]; lane += static_cast<int>(lanes)) {
+      const std::size_t count = std::min(lanes, static_cast<std::size_t>(out.size[lane_axis] - lane));
+      at[lane_axis] = out.lower[lane_axis] + lane;
+      Index3 start = at;
+      start[a] = in.lower[a];
+      std::ptrdiff_t offset = 0;
+      std::ptrdiff_t out_offset = 0;
+      for (std::size_t b = 0; b < 3; ++b) {
+        offset += (start[b] - stored_lower[b]) * step[b];
+        if (b != a) out_offset += (at[b] - out.lower[b]) * out_step[b];
+      }
+      const T* line = input + offset;
+      for (std::size_t i = 0; i < length; ++i, line += step[a]) {
+        for (std::size_t l = 0; l < lanes; ++l) x[i][l] = static_cast<double>(line[static_cast<std::ptrdiff_t>(std::min(l, count - 1)) * step[lane_axis]]);
+      }
+      filter_lines(filter, x, y, from, to);
+      float* result = output.values.data() + out_offset;
+      for (std::size_t i = from; i < to; ++i, result += out_step[a])
+        for (std::size_t l = 0; l < count; ++l) result[static_cast<std::ptrdiff_t>(l) * out_step[lane_axis]] = static_cast<float>(y[i][l]);
+    }
+}
+
+/// The derivative along `axis`, smoothed along the two others in their order; on input.box.
+Block directional(const FilterInput& input, const VoxelBox& window, double sigma_mm, int axis) {
+  const Vector3& spacing = input.image.geometry.spacing_mm();
+  const auto a = static_cast<std::size_t>(axis);
+  VoxelBox reach = window;
+  reach.lower[a] = input.box.lower[a];
+  reach.size[a] = input.box.size[a];
+  Block block(reach);
+  filter_axis(second_derivative(sigma_mm, sigma_mm / spacing[a]), input.image.voxels.data(), window, input.image.geometry.size(), {0, 0, 0}, axis, block);
+  for (int other = 0; other < 3; ++other) {
+    if (other == axis) continue;
+    const auto o = static_cast<std::size_t>(other);
+    VoxelBox smaller = block.box;
+    smaller.lower[o] = input.box.lower[o];
+    smaller.size[o] = input.box.size[o];
+    Block next(smaller);
+    filter_axis(smoothing(sigma_mm / spacing[o]), block.values.data(), block.box, block.box.size, block.box.lower, other, next);
+    block = std::move(next);
+  }
+  return block;
+}
+
+Result<DerivedImage> laplacian(const FilterInput& input, std::string name, double sigma_mm) {
+  const Index3& size = input.image.geometry.size();
+  const Vector3& spacing = input.image.geometry.spacing_mm();
+  VoxelBox window;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double reach = std::min<double>(size[axis], std::ceil(log_margin_sigmas * sigma_mm / spacing[axis]) + 4);
+    window.lower[axis] = std::max(0, input.box.lower[axis] - static_cast<int>(reach));
+    window.size[axis] = std::min(size[axis], input.box.lower[axis] + input.box.size[axis] + static_cast<int>(reach)) - window.lower[axis];
+  }
+  std::vector<Block> parts(3, Block(VoxelBox{}));
+  run_tasks(input.pool, 3, [&](std::size_t axis) { parts[axis] = directional(input, window, sigma_mm, static_cast<int>(axis)); });
+  std::vector<float> sum(parts[0].values.size(), 0);
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double factor = 1.0 / (spacing[axis] * spacing[axis]);
+    for (std::size_t at = 0; at < sum.size(); ++at) sum[at] = static_cast<float>(static_cast<double>(sum[at]) + static_cast<double>(parts[axis].values[at]) * factor);
+  }
+  return boxed_image(std::move(name), input, PixelType::float32, {sum.begin(), sum.end()});
+}
+
+}  // namespace
+
+Result<DerivedImages> laplacian_of_gaussian_images(const FilterInput& input, const ExtractionSettings& settings) {
+  DerivedImages result;
+  const Index3& size = input.image.geometry.size();
+  const Vector3& spacing = input.image.geometry.spacing_mm();
+  const auto text = [](const Index3& s) { return std::to_string(s[0]) + " x " + std::to_string(s[1]) + " x " + std::to_string(s[2]); };
+  if (settings.log_scales.empty()) result.notes.push_back("LoG has no sigma: no LoG image was computed.");
+  std::vector<std::pair<std::string, double>> wanted;
+  for (const LogScale& scale : settings.log_scales) {
+    std::string name = "log-sigma-" + scale.text + "-mm-3D";
+    std::replace(name.begin(), name.end(), '.', '-');
+    const auto same = [&](const auto& other) { return other.first == name; };
+    const auto absent = [&](const MissingImage& other) { return other.name == name; };
+    if (std::any_of(wanted.begin(), wanted.end(), same) || std::any_of(result.missing.begin(), result.missing.end(), absent)) continue;
+    bool fits = *std::min_element(size.begin(), size.end()) >= 4;
+    for (std::size_t axis = 0; axis < 3; ++axis) fits = fits && size[axis] >= std::ceil(scale.sigma_mm / spacing[axis]) + 1;
+    if (fits) wanted.emplace_back(std::move(name), scale.sigma_mm);
+    else
+      result.missing.push_back({std::move(name), {"image_too_small", "The image has " + text(size) + " voxels; LoG with sigma " + scale.text +
+                                                                         " mm needs at least 4 and sigma / spacing + 1 of them on every axis."}});
+  }
+  std::vector<Result<DerivedImage>> images(wanted.size(), fail(ErrorCode::internal, "laplacian_of_gaussian", "not computed"));
+  run_tasks(input.pool, wanted.size(), [&](std::size_t at) { images[at] = laplacian(input, wanted[at].first, wanted[at].second); });
+  for (auto& image : images) {
+    if (!image) return fail(image.error());
+    result.images.push_back(std::move(*image));
+  }
+  return result;
+}
+
+}  // namespace choana::processing
