@@ -82,8 +82,7 @@ Sampled sample_region(const DerivedImage& image, const RegionBox& region, const 
   const int furthest = *std::max_element(settings.distances_voxels.begin(), settings.distances_voxels.end());
   const int widest = std::max({box.size[0], box.size[1], box.size[2]});
   result.levels = make_level_volume(box.size, region.inside, *discretised, spacing, std::max(1, std::min(furthest, widest - 1)));
-  sample.level_counts.assign(result.levels->levels.size(), 0);
-  for (const std::size_t position : result.levels->positions) ++sample.level_counts[static_cast<std::size_t>(result.levels->ranks[position])];
+  sample.level_counts = result.levels->level_counts;
   return result;
 }
 
@@ -95,8 +94,12 @@ Result<std::vector<NamedValue>> measure_family(const Sampled& sampled, const Fam
   if (!sampled.levels) return all_not_computed(request, sampled.why);
   const LevelVolume& levels = *sampled.levels;
   const int flat_axis = settings.force_2d ? 2 - settings.force_2d_dimension : -1;
-  if (family == "glcm")
-    return glcm_features(count_cooccurrences(levels, settings.distances_voxels, flat_axis, settings.symmetrical_glcm, settings.weighting_norm), request.names);
+  if (family == "glcm") {
+    GlcmMeans means(request.names);
+    visit_cooccurrences(levels, settings.distances_voxels, flat_axis, settings.symmetrical_glcm, settings.weighting_norm,
+                        [&](const CooccurrenceMatrix& matrix) { means.add(matrix); });
+    return means.values();
+  }
   if (family == "gldm") return gldm_features(count_dependences(levels, settings.distances_voxels, flat_axis, settings.gldm_alpha), request.names);
   if (family == "glrlm") return glrlm_features(count_runs(levels, flat_axis, settings.weighting_norm), request.names);
   if (family == "glszm") return glszm_features(count_zones(levels, flat_axis), request.names);

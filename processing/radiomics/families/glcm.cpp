@@ -5,145 +5,194 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
 namespace choana::processing {
 namespace {
 
-/// Above this number of levels, sums over all pairs of marginals are taken in closed form and no dense matrix is made.
+/// Above this number of levels no dense matrix is made for MCC.
 constexpr std::size_t dense_levels_max = 1024;
+/// Up to this highest level, sums and differences of levels are tabulated.
+constexpr std::size_t tabulated_level_max = 65536;
+/// Up to this number of occupied levels, entropies of independent marginals are summed pair by pair, exactly as the reference does: where a
+/// matrix factorises, rounding decides about 0 or no value.
+constexpr std::size_t pairwise_levels_max = 16;
 
 /// A distribution over whole numbers: (value, probability), ascending.
 using Distribution = std::vector<std::pair<double, double>>;
 
 double entropy_term(double p) { return p * std::log2(p + epsilon); }
 
-/// Marginals, moments and entropies of one co-occurrence matrix, computed once and shared by the formulas.
-struct CooccurrenceStatistics {
-  const CooccurrenceMatrix& matrix;
+template <typename Function>
+double expectation(const Distribution& distribution, Function&& f) {
+  double sum = 0;
+  for (const auto& [k, p] : distribution) sum += p * f(k);
+  return sum;
+}
+
+/// Marginals, moments and entropies of one co-occurrence matrix: one sweep over the cells, the rest from marginals and from the
+/// distributions of i + j and |i - j|. Holds its tables from one matrix to the next.
+class CooccurrenceStatistics {
+ public:
+  const CooccurrenceMatrix* matrix = nullptr;
   std::vector<double> level;
   std::vector<double> px;
   std::vector<double> py;
   double ux = 0;
   double uy = 0;
+  double variance_x = 0;
   double hx = 0;
   double hy = 0;
   double hxy = 0;
   double hxy1 = 0;
   double hxy2 = 0;
-  Distribution sums;         // p_{x+y}(k)
-  Distribution differences;  // p_{x-y}(k)
+  double product = 0;         // sum of i j p
+  double energy = 0;          // sum of p^2
+  double largest = 0;
+  Distribution sums;          // p_{x+y}(k)
+  Distribution differences;   // p_{|x-y|}(k)
 
-  explicit CooccurrenceStatistics(const CooccurrenceMatrix& source) : matrix(source) {
-    level.assign(matrix.levels.begin(), matrix.levels.end());
+  void assign(const CooccurrenceMatrix& source) {
+    matrix = &source;
+    level.assign(source.levels.begin(), source.levels.end());
     px.assign(level.size(), 0);
     py.assign(level.size(), 0);
-    for (const MatrixEntry& entry : matrix.entries) {
-      px[entry.row] += entry.count;
-      py[entry.column] += entry.count;
-      ux += level[entry.row] * entry.count;
-      uy += level[entry.column] * entry.count;
-      hxy -= entropy_term(entry.count);
+    ux = uy = variance_x = hx = hy = hxy = hxy1 = hxy2 = product = energy = largest = 0;
+    sums.clear();
+    differences.clear();
+    if (static_cast<std::size_t>(source.highest_level) <= tabulated_level_max) sweep_tabulated();
+    else sweep_listed();
+    for (std::size_t at = 0; at < level.size(); ++at) {
+      ux += level[at] * px[at];
+      uy += level[at] * py[at];
+      hx -= entropy_term(px[at]);
+      hy -= entropy_term(py[at]);
     }
-    for (const double p : px) hx -= entropy_term(p);
-    for (const double p : py) hy -= entropy_term(p);
-    for (const MatrixEntry& entry : matrix.entries) hxy1 -= entry.count * std::log2(px[entry.row] * py[entry.column] + epsilon);
-    if (level.size() <= dense_levels_max) {
-      for (const double a : px)
-        for (const double b : py)
-          if (a > 0 && b > 0) hxy2 -= a * b * std::log2(a * b + epsilon);
-    } else {
-      // -sum ab log2(ab + e) = H(x) + H(y) - e * (number of pairs) / ln 2, up to terms in e^2.
-      double pairs_x = 0;
-      double pairs_y = 0;
-      for (const double p : px)
-        if (p > 0) {
-          hxy2 -= p * std::log2(p);
-          ++pairs_x;
-        }
-      for (const double p : py)
-        if (p > 0) {
-          hxy2 -= p * std::log2(p);
-          ++pairs_y;
-        }
-      hxy2 -= epsilon * pairs_x * pairs_y / std::log(2.0);
-    }
-    collect();
+    for (std::size_t at = 0; at < level.size(); ++at) variance_x += (level[at] - ux) * (level[at] - ux) * px[at];
+    entropies_of_marginals();
   }
 
-  template <typename Function>
-  [[nodiscard]] double expectation(Function&& f) const {
-    double sum = 0;
-    for (const MatrixEntry& entry : matrix.entries) sum += entry.count * f(level[entry.row], level[entry.column]);
-    return sum;
-  }
-  template <typename Function>
-  [[nodiscard]] static double expectation(const Distribution& distribution, Function&& f) {
-    double sum = 0;
-    for (const auto& [k, p] : distribution) sum += p * f(k);
-    return sum;
+  [[nodiscard]] bool varies(const std::vector<double>& marginal) const {
+    return std::count_if(marginal.begin(), marginal.end(), [](double p) { return p > 0; }) > 1;
   }
 
  private:
-  void collect() {
-    const auto highest = static_cast<std::size_t>(matrix.highest_level);
-    if (highest <= 65536) {
-      std::vector<double> sum_table(2 * highest + 1, 0);
-      std::vector<double> difference_table(highest + 1, 0);
-      for (const MatrixEntry& entry : matrix.entries) {
-        const int a = matrix.levels[entry.row];
-        const int b = matrix.levels[entry.column];
-        sum_table[static_cast<std::size_t>(a + b)] += entry.count;
-        difference_table[static_cast<std::size_t>(std::abs(a - b))] += entry.count;
-      }
-      for (std::size_t k = 0; k < sum_table.size(); ++k)
-        if (sum_table[k] > 0) sums.emplace_back(static_cast<double>(k), sum_table[k]);
-      for (std::size_t k = 0; k < difference_table.size(); ++k)
-        if (difference_table[k] > 0) differences.emplace_back(static_cast<double>(k), difference_table[k]);
+  /// f(row, column, p, weight): of a symmetric matrix the upper half alone, its cells off the diagonal with weight 2.
+  template <typename Function>
+  void each_cell(Function&& f) const {
+    if (!matrix->symmetric) {
+      for (const MatrixEntry& entry : matrix->entries) f(entry.row, entry.column, entry.count, 1.0);
       return;
     }
-    std::unordered_map<long, double> sum_table;
-    std::unordered_map<long, double> difference_table;
-    for (const MatrixEntry& entry : matrix.entries) {
-      const long a = matrix.levels[entry.row];
-      const long b = matrix.levels[entry.column];
-      sum_table[a + b] += entry.count;
-      difference_table[std::abs(a - b)] += entry.count;
-    }
+    for (const MatrixEntry& entry : matrix->entries)
+      if (entry.column >= entry.row) f(entry.row, entry.column, entry.count, entry.column == entry.row ? 1.0 : 2.0);
+  }
+
+  template <typename AddSum, typename AddDifference>
+  void sweep(AddSum&& add_sum, AddDifference&& add_difference) {
+    const bool symmetric = matrix->symmetric;
+    const int* levels = matrix->levels.data();
+    each_cell([&](std::uint32_t row, std::uint32_t column, double p, double weight) {
+      const int a = levels[row];
+      const int b = levels[column];
+      const double mass = weight * p;
+      px[row] += p;
+      if (!symmetric) py[column] += p;
+      else if (row != column) px[column] += p;
+      add_sum(a + b, mass);
+      add_difference(std::abs(a - b), mass);
+      product += level[row] * level[column] * mass;
+      energy += p * mass;
+      largest = std::max(largest, p);
+      hxy -= mass * std::log2(p + epsilon);
+    });
+    if (symmetric) py = px;
+  }
+
+  void sweep_tabulated() {
+    const auto highest = static_cast<std::size_t>(matrix->highest_level);
+    sum_table_.assign(2 * highest + 1, 0);
+    difference_table_.assign(highest + 1, 0);
+    sweep([&](int k, double p) { sum_table_[static_cast<std::size_t>(k)] += p; }, [&](int k, double p) { difference_table_[static_cast<std::size_t>(k)] += p; });
+    for (std::size_t k = 0; k < sum_table_.size(); ++k)
+      if (sum_table_[k] > 0) sums.emplace_back(static_cast<double>(k), sum_table_[k]);
+    for (std::size_t k = 0; k < difference_table_.size(); ++k)
+      if (difference_table_[k] > 0) differences.emplace_back(static_cast<double>(k), difference_table_[k]);
+  }
+  void sweep_listed() {
+    std::unordered_map<int, double> sum_table;
+    std::unordered_map<int, double> difference_table;
+    sweep([&](int k, double p) { sum_table[k] += p; }, [&](int k, double p) { difference_table[k] += p; });
     sums.assign(sum_table.begin(), sum_table.end());
     differences.assign(difference_table.begin(), difference_table.end());
     std::sort(sums.begin(), sums.end());
     std::sort(differences.begin(), differences.end());
   }
+
+  void entropies_of_marginals() {
+    const auto occupied = static_cast<std::size_t>(std::count_if(px.begin(), px.end(), [](double p) { return p > 0; }));
+    if (occupied <= pairwise_levels_max) {
+      for (const MatrixEntry& entry : matrix->entries) hxy1 -= entry.count * std::log2(px[entry.row] * py[entry.column] + epsilon);
+      for (const double a : px)
+        for (const double b : py)
+          if (a > 0 && b > 0) hxy2 -= a * b * std::log2(a * b + epsilon);
+      return;
+    }
+    // log2(ab + e) = log2 a + log2 b + e / (ab ln 2) up to terms in e^2, and rows and columns of p sum to px and py.
+    double exact = 0;
+    double pairs_x = 0;
+    double pairs_y = 0;
+    for (const double p : px)
+      if (p > 0) {
+        exact -= p * std::log2(p);
+        ++pairs_x;
+      }
+    for (const double p : py)
+      if (p > 0) {
+        exact -= p * std::log2(p);
+        ++pairs_y;
+      }
+    double guarded = 0;
+    each_cell([&](std::uint32_t row, std::uint32_t column, double p, double weight) { guarded += weight * p / (px[row] * py[column]); });
+    hxy1 = exact - epsilon * guarded / std::log(2.0);
+    hxy2 = exact - epsilon * pairs_x * pairs_y / std::log(2.0);
+  }
+
+  std::vector<double> sum_table_;
+  std::vector<double> difference_table_;
 };
 
 using S = CooccurrenceStatistics;
 
-double autocorrelation(const S& s) {
-  return s.expectation([](double i, double j) { return i * j; });
+double autocorrelation(const S& s) { return s.product; }
+double cluster_prominence(const S& s) {
+  return expectation(s.sums, [&](double k) { return (k - s.ux - s.uy) * (k - s.ux - s.uy) * (k - s.ux - s.uy) * (k - s.ux - s.uy); });
 }
-double cluster(const S& s, int power) {
-  return s.expectation([&](double i, double j) { return std::pow(i + j - s.ux - s.uy, power); });
+double cluster_shade(const S& s) {
+  return expectation(s.sums, [&](double k) { return (k - s.ux - s.uy) * (k - s.ux - s.uy) * (k - s.ux - s.uy); });
 }
-double cluster_prominence(const S& s) { return cluster(s, 4); }
-double cluster_shade(const S& s) { return cluster(s, 3); }
-double cluster_tendency(const S& s) { return cluster(s, 2); }
+double cluster_tendency(const S& s) {
+  return expectation(s.sums, [&](double k) { return (k - s.ux - s.uy) * (k - s.ux - s.uy); });
+}
 double contrast(const S& s) {
-  return s.expectation([](double i, double j) { return (i - j) * (i - j); });
+  return expectation(s.differences, [](double k) { return k * k; });
 }
 double correlation(const S& s) {
   // A single level has no spread; asked first, because rounding may leave a variance of 1e-32.
-  const auto occupied = [](const std::vector<double>& marginal) { return std::count_if(marginal.begin(), marginal.end(), [](double p) { return p > 0; }); };
-  if (occupied(s.px) < 2 || occupied(s.py) < 2) return 1;
-  const double variance_x = s.expectation([&](double i, double) { return (i - s.ux) * (i - s.ux); });
-  const double variance_y = s.expectation([&](double, double j) { return (j - s.uy) * (j - s.uy); });
-  const double deviations = std::sqrt(variance_x) * std::sqrt(variance_y);
+  if (!s.varies(s.px) || !s.varies(s.py)) return 1;
+  double variance_y = 0;
+  for (std::size_t at = 0; at < s.level.size(); ++at) variance_y += (s.level[at] - s.uy) * (s.level[at] - s.uy) * s.py[at];
+  const double deviations = std::sqrt(s.variance_x) * std::sqrt(variance_y);
   if (deviations == 0) return 1;
-  return s.expectation([&](double i, double j) { return (i - s.ux) * (j - s.uy); }) / (deviations + epsilon);
+  // Variance of i + j less that of i - j: four covariances, without the cancellation of sum i j p - ux uy.
+  const double covariance = (cluster_tendency(s) - (contrast(s) - (s.ux - s.uy) * (s.ux - s.uy))) / 4;
+  return covariance / (deviations + epsilon);
 }
 double difference_average(const S& s) {
-  return S::expectation(s.differences, [](double k) { return k; });
+  return expectation(s.differences, [](double k) { return k; });
 }
 double difference_entropy(const S& s) {
   double sum = 0;
@@ -152,21 +201,21 @@ double difference_entropy(const S& s) {
 }
 double difference_variance(const S& s) {
   const double average = difference_average(s);
-  return S::expectation(s.differences, [&](double k) { return (k - average) * (k - average); });
+  return expectation(s.differences, [&](double k) { return (k - average) * (k - average); });
 }
 double inverse_difference(const S& s) {
-  return S::expectation(s.differences, [](double k) { return 1 / (1 + k); });
+  return expectation(s.differences, [](double k) { return 1 / (1 + k); });
 }
 double inverse_difference_moment(const S& s) {
-  return S::expectation(s.differences, [](double k) { return 1 / (1 + k * k); });
+  return expectation(s.differences, [](double k) { return 1 / (1 + k * k); });
 }
 double inverse_difference_moment_normalised(const S& s) {
-  const double highest = s.matrix.highest_level;
-  return S::expectation(s.differences, [&](double k) { return 1 / (1 + k * k / (highest * highest)); });
+  const double highest = s.matrix->highest_level;
+  return expectation(s.differences, [&](double k) { return 1 / (1 + k * k / (highest * highest)); });
 }
 double inverse_difference_normalised(const S& s) {
-  const double highest = s.matrix.highest_level;
-  return S::expectation(s.differences, [&](double k) { return 1 / (1 + k / highest); });
+  const double highest = s.matrix->highest_level;
+  return expectation(s.differences, [&](double k) { return 1 / (1 + k / highest); });
 }
 double information_correlation_1(const S& s) {
   const double largest = std::max(s.hx, s.hy);
@@ -179,31 +228,21 @@ double information_correlation_2(const S& s) {
   return inside < 0 ? not_a_number : std::sqrt(inside);
 }
 double inverse_variance(const S& s) {
-  return S::expectation(s.differences, [](double k) { return k > 0 ? 1 / (k * k) : 0.0; });
+  return expectation(s.differences, [](double k) { return k > 0 ? 1 / (k * k) : 0.0; });
 }
 double joint_average(const S& s) { return s.ux; }
-double joint_energy(const S& s) {
-  double sum = 0;
-  for (const MatrixEntry& entry : s.matrix.entries) sum += entry.count * entry.count;
-  return sum;
-}
+double joint_energy(const S& s) { return s.energy; }
 double joint_entropy(const S& s) { return s.hxy; }
-double maximum_probability(const S& s) {
-  double largest = 0;
-  for (const MatrixEntry& entry : s.matrix.entries) largest = std::max(largest, entry.count);
-  return largest;
-}
+double maximum_probability(const S& s) { return s.largest; }
 double sum_average(const S& s) {
-  return S::expectation(s.sums, [](double k) { return k; });
+  return expectation(s.sums, [](double k) { return k; });
 }
 double sum_entropy(const S& s) {
   double sum = 0;
   for (const auto& [k, p] : s.sums) sum -= entropy_term(p);
   return sum;
 }
-double sum_squares(const S& s) {
-  return s.expectation([&](double i, double) { return (i - s.ux) * (i - s.ux); });
-}
+double sum_squares(const S& s) { return s.variance_x; }
 
 /// Q(i, j) = sum_k p(i, k) p(j, k) / (px(i) py(k) + eps), as the reference builds it.
 double second_eigenvalue_of_q(const Eigen::MatrixXd& p, const Eigen::VectorXd& px, const Eigen::VectorXd& py) {
@@ -242,12 +281,12 @@ double maximal_correlation(const S& s) {
     if (row_of[at] >= 0) px(row_of[at]) = s.px[at];
     if (column_of[at] >= 0) py(column_of[at]) = s.py[at];
   }
-  for (const MatrixEntry& entry : s.matrix.entries) p(row_of[entry.row], column_of[entry.column]) = entry.count;
+  for (const MatrixEntry& entry : s.matrix->entries) p(row_of[entry.row], column_of[entry.column]) = entry.count;
   const Eigen::VectorXd root_x = px.array().sqrt().inverse();
   const Eigen::VectorXd root_y = py.array().sqrt().inverse();
   const Eigen::MatrixXd a = root_x.asDiagonal() * p * root_y.asDiagonal();
   const bool guard_matters = epsilon / (px.minCoeff() * py.minCoeff()) > 1e-8;
-  const bool symmetric = s.matrix.symmetric;
+  const bool symmetric = s.matrix->symmetric;
   const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(symmetric ? a : Eigen::MatrixXd(a * a.transpose()),
                                                               guard_matters ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
   Eigen::Index first = 0;
@@ -322,16 +361,55 @@ constexpr std::array rows{
 
 }  // namespace
 
-std::vector<NamedValue> glcm_features(const std::vector<CooccurrenceMatrix>& directions, const std::vector<std::string>& names) {
-  std::vector<CooccurrenceStatistics> statistics;
-  statistics.reserve(directions.size());
-  for (const CooccurrenceMatrix& matrix : directions) statistics.emplace_back(matrix);
-  NotComputed why{"no_pairs", "No two voxels of the region are neighbours at the given distances."};
-  if (!directions.empty()) {
-    why = {"not_defined", "The value is not defined for any direction of this region."};
-    if (directions.front().levels.size() > dense_levels_max) why = {"too_many_levels", "The region has more than 1024 grey levels."};
+struct GlcmMeans::State {
+  std::vector<const Row*> selected;
+  std::vector<double> sums;
+  std::vector<std::size_t> counts;
+  CooccurrenceStatistics statistics;
+  std::size_t matrices = 0;
+  bool many_levels = false;
+};
+
+GlcmMeans::GlcmMeans(const std::vector<std::string>& names) : state_(std::make_unique<State>()) {
+  state_->selected = select_rows(std::span<const Row>(rows), names);
+  state_->sums.assign(state_->selected.size(), 0);
+  state_->counts.assign(state_->selected.size(), 0);
+}
+GlcmMeans::~GlcmMeans() = default;
+
+void GlcmMeans::add(const CooccurrenceMatrix& direction) {
+  State& state = *state_;
+  ++state.matrices;
+  state.many_levels = direction.levels.size() > dense_levels_max;
+  state.statistics.assign(direction);
+  for (std::size_t at = 0; at < state.selected.size(); ++at) {
+    const double value = state.selected[at]->formula(state.statistics);
+    if (std::isnan(value)) continue;
+    state.sums[at] += value;
+    ++state.counts[at];
   }
-  return evaluate_mean(std::span<const Row>(rows), names, statistics, why);
+}
+
+std::vector<NamedValue> GlcmMeans::values() const {
+  const State& state = *state_;
+  NotComputed why{"no_pairs", "No two voxels of the region are neighbours at the given distances."};
+  if (state.matrices > 0) {
+    why = {"not_defined", "The value is not defined for any direction of this region."};
+    if (state.many_levels) why = {"too_many_levels", "The region has more than 1024 grey levels."};
+  }
+  std::vector<NamedValue> values;
+  for (std::size_t at = 0; at < state.selected.size(); ++at) {
+    const double mean = state.sums[at] / static_cast<double>(state.counts[at]);
+    if (state.counts[at] > 0 && std::isfinite(mean)) values.push_back({state.selected[at]->name, mean});
+    else values.push_back({state.selected[at]->name, why});
+  }
+  return values;
+}
+
+std::vector<NamedValue> glcm_features(const std::vector<CooccurrenceMatrix>& directions, const std::vector<std::string>& names) {
+  GlcmMeans means(names);
+  for (const CooccurrenceMatrix& direction : directions) means.add(direction);
+  return means.values();
 }
 
 std::vector<FeatureDescription> describe_glcm() { return describe_rows("glcm", std::span<const Row>(rows)); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,24 @@
 #include "processing/radiomics/matrices/cooccurrence.h"
 
 namespace choana::processing {
+
+/// Means of the features over directions, one matrix after the other, so that one alone is held. A direction without a value is left
+/// out of the mean.
+class GlcmMeans {
+ public:
+  /// names empty: all that are listed.
+  explicit GlcmMeans(const std::vector<std::string>& names);
+  ~GlcmMeans();
+  GlcmMeans(const GlcmMeans&) = delete;
+  GlcmMeans& operator=(const GlcmMeans&) = delete;
+
+  void add(const CooccurrenceMatrix& direction);
+  [[nodiscard]] std::vector<NamedValue> values() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Grey level co-occurrence features: the mean over directions (one matrix when they were joined).
 /// names empty: all that are listed.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "processing/radiomics/extraction_profile.h"
@@ -15,10 +16,15 @@ struct CooccurrenceMatrix {
   std::vector<MatrixEntry> entries;   // count holds the probability
 };
 
-/// Count pairs (level of a voxel, level of its neighbour) of the region at each offset.
-/// Without a weighting norm: one matrix an offset, offsets without a pair left out. With one: all offsets joined with weight exp(-d^2), d the
-/// norm of the offset in mm (no_weighting: 1). symmetric: pairs are counted both ways. flat_axis: see neighbour_offsets.
-/// Empty when no voxel has a neighbour. Source: IBSI reference manual, grey level co-occurrence based features; PyRadiomics 3.0.1.
+/// Count pairs (level of a voxel, level of its neighbour) of the region at each offset, and hand over one matrix after the other; `visit` may
+/// not keep the reference. Without a weighting norm: one matrix an offset, offsets without a pair left out. With one: all offsets joined with
+/// weight exp(-d^2), d the norm of the offset in mm (no_weighting: 1). symmetric: pairs are counted both ways. flat_axis: see
+/// neighbour_offsets. Up to 1,023 levels tables are dense; above, memory follows the voxels of the region.
+/// Not called when no voxel has a neighbour. Source: IBSI reference manual, grey level co-occurrence based features; PyRadiomics 3.0.1.
+void visit_cooccurrences(const LevelVolume& volume, const std::vector<int>& distances_voxels, int flat_axis, bool symmetric, WeightingNorm norm,
+                         const std::function<void(const CooccurrenceMatrix&)>& visit);
+
+/// The same matrices together.
 [[nodiscard]] std::vector<CooccurrenceMatrix> count_cooccurrences(const LevelVolume& volume, const std::vector<int>& distances_voxels, int flat_axis,
                                                                   bool symmetric, WeightingNorm norm);
 

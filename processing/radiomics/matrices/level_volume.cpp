@@ -4,10 +4,42 @@
 #include <cstdlib>
 #include <utility>
 
+#include "processing/radiomics/matrices/lanes.h"
+
 namespace choana::processing {
 namespace {
 
-constexpr std::size_t dense_cells_max = 1u << 20;
+/// Fills cells run by run from levels listed in raster order.
+template <typename Cell>
+void fill_cells(LevelVolume& volume, const Discretisation& discretisation) {
+  const auto depth = static_cast<std::size_t>(volume.size[2] + 2 * volume.margin);
+  std::vector<Cell>& cells = volume.cells.emplace<std::vector<Cell>>(static_cast<std::size_t>(volume.stride(2)) * depth + lane_count, Cell{0});
+  const int* level = discretisation.levels.data();
+  const int lowest = volume.levels.front();
+  const auto span = static_cast<std::size_t>(volume.highest_level - lowest) + 1;
+  // Two tables take turns, so that equal neighbours do not wait for each other.
+  std::vector<std::uint32_t> counts(2 * volume.levels.size(), 0);
+  const auto add = [&](const VoxelRun& run, auto&& cell_of) {
+    Cell* cell = cells.data() + run.position;
+    for (std::uint32_t at = 0; at < run.length; ++at) {
+      const auto rank = static_cast<std::size_t>(cell_of(level[at]));
+      cell[at] = static_cast<Cell>(rank + 1);
+      ++counts[2 * rank + (at & 1u)];
+    }
+    level += run.length;
+  };
+  if (span == volume.levels.size()) {
+    for (const VoxelRun& run : volume.runs) add(run, [&](int value) { return value - lowest; });
+  } else if (span <= 4 * volume.voxels + 1024) {
+    std::vector<std::int32_t> rank_of(span, 0);
+    for (std::size_t rank = 0; rank < volume.levels.size(); ++rank) rank_of[static_cast<std::size_t>(volume.levels[rank] - lowest)] = static_cast<std::int32_t>(rank);
+    for (const VoxelRun& run : volume.runs) add(run, [&](int value) { return rank_of[static_cast<std::size_t>(value - lowest)]; });
+  } else {
+    for (const VoxelRun& run : volume.runs)
+      add(run, [&](int value) { return std::lower_bound(volume.levels.begin(), volume.levels.end(), value) - volume.levels.begin(); });
+  }
+  for (std::size_t rank = 0; rank < volume.levels.size(); ++rank) volume.level_counts.push_back(std::size_t{counts[2 * rank]} + counts[2 * rank + 1]);
+}
 
 }  // namespace
 
@@ -25,31 +57,14 @@ LevelVolume make_level_volume(const Index3& size, std::span<const std::uint8_t> 
   volume.levels = discretisation.present;
   volume.highest_level = discretisation.highest;
   volume.spacing_mm = spacing_mm;
-  volume.ranks.assign(static_cast<std::size_t>(volume.stride(2)) * static_cast<std::size_t>(size[2] + 2 * margin), -1);
-  volume.positions.reserve(discretisation.levels.size());
-  const int lowest = volume.levels.front();
-  const auto span = static_cast<std::size_t>(volume.highest_level - lowest) + 1;
-  std::vector<std::int32_t> rank_of;
-  if (span <= 4 * discretisation.levels.size() + 1024) {
-    rank_of.assign(span, -1);
-    for (std::size_t rank = 0; rank < volume.levels.size(); ++rank) rank_of[static_cast<std::size_t>(volume.levels[rank] - lowest)] = static_cast<std::int32_t>(rank);
-  }
-  std::size_t voxel = 0;
-  std::size_t next = 0;
-  for (int k = 0; k < size[2]; ++k)
-    for (int j = 0; j < size[1]; ++j) {
-      const std::ptrdiff_t row = (k + margin) * volume.stride(2) + (j + margin) * volume.stride(1) + margin;
-      for (int i = 0; i < size[0]; ++i, ++voxel) {
-        if (region[voxel] == 0) continue;
-        const int level = discretisation.levels[next++];
-        const std::int32_t rank =
-            rank_of.empty() ? static_cast<std::int32_t>(std::lower_bound(volume.levels.begin(), volume.levels.end(), level) - volume.levels.begin())
-                            : rank_of[static_cast<std::size_t>(level - lowest)];
-        const auto position = static_cast<std::size_t>(row + i);
-        volume.ranks[position] = rank;
-        volume.positions.push_back(position);
-      }
-    }
+  volume.voxels = discretisation.levels.size();
+  for_each_run(size, region, [&](int i, int j, int k, int length) {
+    const std::ptrdiff_t position = (k + margin) * volume.stride(2) + (j + margin) * volume.stride(1) + margin + i;
+    volume.runs.push_back({static_cast<std::size_t>(position), static_cast<std::uint32_t>(length)});
+  });
+  if (volume.levels.size() < 0xff) fill_cells<std::uint8_t>(volume, discretisation);
+  else if (volume.levels.size() < 0xffff) fill_cells<std::uint16_t>(volume, discretisation);
+  else fill_cells<std::uint32_t>(volume, discretisation);
   return volume;
 }
 
@@ -72,48 +87,32 @@ std::vector<Index3> neighbour_offsets(const Index3& size, const std::vector<int>
   return offsets;
 }
 
-CellCounter::CellCounter(std::size_t rows, std::size_t columns) : rows_(rows), columns_(columns), dense_(rows * columns <= dense_cells_max) {
-  if (dense_) table_.assign(rows_ * columns_, 0);
-}
-
-std::vector<MatrixEntry> CellCounter::take() {
+std::vector<MatrixEntry> count_listed(std::vector<std::uint64_t>& cells) {
+  std::sort(cells.begin(), cells.end());
   std::vector<MatrixEntry> entries;
-  if (dense_) {
-    for (std::size_t row = 0; row < rows_; ++row)
-      for (std::size_t column = 0; column < columns_; ++column) {
-        std::uint32_t& cell = table_[row * columns_ + column];
-        if (cell == 0) continue;
-        entries.push_back({static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(column), static_cast<double>(cell)});
-        cell = 0;
-      }
-    return entries;
-  }
-  std::sort(keys_.begin(), keys_.end());
-  for (std::size_t at = 0; at < keys_.size();) {
-    const std::uint64_t key = keys_[at];
+  for (std::size_t at = 0; at < cells.size();) {
+    const std::uint64_t cell = cells[at];
     std::size_t count = 0;
-    for (; at < keys_.size() && keys_[at] == key; ++at) ++count;
-    entries.push_back({static_cast<std::uint32_t>(key >> 32), static_cast<std::uint32_t>(key & 0xffffffffu), static_cast<double>(count)});
+    for (; at < cells.size() && cells[at] == cell; ++at) ++count;
+    entries.push_back({static_cast<std::uint32_t>(cell >> 32), static_cast<std::uint32_t>(cell & 0xffffffffu), static_cast<double>(count)});
   }
-  keys_.clear();
   return entries;
 }
 
-std::vector<MatrixEntry> weighted_sum(const std::vector<std::vector<MatrixEntry>>& matrices, const std::vector<double>& weights) {
-  std::vector<MatrixEntry> merged;
-  for (std::size_t at = 0; at < matrices.size(); ++at)
-    for (MatrixEntry entry : matrices[at]) {
-      entry.count *= weights[at];
-      merged.push_back(entry);
-    }
-  // Stable: cells are summed in the order of the matrices.
-  std::stable_sort(merged.begin(), merged.end(),
-                   [](const MatrixEntry& a, const MatrixEntry& b) { return std::pair{a.row, a.column} < std::pair{b.row, b.column}; });
+std::vector<MatrixEntry> weighted_sum(const std::vector<MatrixEntry>& sum, const std::vector<MatrixEntry>& entries, double weight) {
   std::vector<MatrixEntry> result;
-  for (const MatrixEntry& entry : merged) {
-    if (!result.empty() && result.back().row == entry.row && result.back().column == entry.column) result.back().count += entry.count;
-    else result.push_back(entry);
+  result.reserve(std::max(sum.size(), entries.size()));
+  auto left = sum.begin();
+  for (const MatrixEntry& entry : entries) {
+    const std::pair cell{entry.row, entry.column};
+    while (left != sum.end() && std::pair{left->row, left->column} < cell) result.push_back(*left++);
+    result.push_back({entry.row, entry.column, weight * entry.count});
+    if (left != sum.end() && std::pair{left->row, left->column} == cell) {
+      result.back().count = left->count + result.back().count;
+      ++left;
+    }
   }
+  result.insert(result.end(), left, sum.end());
   return result;
 }
 
