@@ -40,7 +40,7 @@ Status read_axes(const json& value, std::array<int, 3>& axes, const std::string&
 }
 
 Result<BiasFieldSettings> n4_settings(const std::string& text) {
-  auto parameters = parse_parameters("n4", text, {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask"});
+  auto parameters = parse_parameters("n4", text, {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask", "engine", "field"});
   if (!parameters) return fail(parameters.error());
   BiasFieldSettings settings;
   try {
@@ -62,6 +62,12 @@ Result<BiasFieldSettings> n4_settings(const std::string& text) {
       settings.mask = BiasFieldMask::every_voxel;
     else
       return wrong("n4: 'mask' is otsu, positive or all.");
+    const std::string engine = parameters->value("engine", "choana");
+    if (engine != "choana" && engine != "itk") return wrong("n4: 'engine' is choana or itk.");
+    settings.engine = engine == "itk" ? BiasFieldEngine::itk : BiasFieldEngine::choana;
+    const std::string field = parameters->value("field", "stretched");
+    if (field != "stretched" && field != "aligned") return wrong("n4: 'field' is stretched or aligned.");
+    settings.field = field == "aligned" ? BiasFieldPlacement::aligned : BiasFieldPlacement::stretched;
   } catch (const json::exception&) {
     return wrong("n4: a parameter has the wrong type.");
   }
@@ -81,10 +87,12 @@ Result<std::pair<double, double>> rescale_range(const std::string& text) {
 Result<PreparedVolume> run_n4(const SeriesVolume& image, const std::string& parameters, int threads) {
   auto settings = n4_settings(parameters);
   if (!settings) return fail(settings.error());
-  auto corrected = correct_bias_field(image, *settings, threads);
+  TaskPool pool(threads);
+  auto corrected = correct_bias_field(image, *settings, &pool);
   if (!corrected) return fail(corrected.error());
   json record = json::parse(canonical_json(*settings), nullptr, false);
   record["mask_voxels"] = corrected->mask_voxels;
+  record["shrink_used"] = corrected->shrink;
   record["levels"] = json::array();
   for (const BiasFieldLevel& level : corrected->levels) record["levels"].push_back({{"iterations", level.iterations}, {"convergence", level.convergence}});
   return PreparedVolume{std::move(corrected->series), record.dump()};

@@ -12,7 +12,7 @@ struct PreparedVolume {
 };
 
 /// One step of image preparation as a package's manifest names it, on the whole series:
-/// n4 {shrink, iterations, threshold, fwhm, noise, bins, control_points}, rescale {to: [low, high]}.
+/// n4 {shrink, iterations, threshold, fwhm, noise, bins, control_points, mask, engine, field}, rescale {to: [low, high]}.
 /// normalise {mean, sd}. ("resample" stands in a manifest for people; the extraction file carries it out.) A step with
 /// `roles` leaves series of other roles as they are. role: as the package names it.
 /// Errors: invalid_package, and those of the step.

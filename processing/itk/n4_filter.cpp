@@ -20,8 +20,9 @@ using FloatImage = itk::Image<float, 3>;
 using ByteImage = itk::Image<unsigned char, 3>;
 using N4 = itk::N4BiasFieldCorrectionImageFilter<FloatImage, ByteImage, FloatImage>;
 
-template <typename Image, typename T>
-typename Image::Pointer to_itk(const VolumeGeometry& geometry, std::span<const T> values) {
+/// An image of this geometry, without voxels.
+template <typename Image>
+typename Image::Pointer grid_of(const VolumeGeometry& geometry) {
   auto image = Image::New();
   typename Image::SizeType size;
   typename Image::SpacingType spacing;
@@ -37,6 +38,12 @@ typename Image::Pointer to_itk(const VolumeGeometry& geometry, std::span<const T
   image->SetSpacing(spacing);
   image->SetOrigin(origin);
   image->SetDirection(direction);
+  return image;
+}
+
+template <typename Image, typename T>
+typename Image::Pointer to_itk(const VolumeGeometry& geometry, std::span<const T> values) {
+  auto image = grid_of<Image>(geometry);
   image->Allocate();
   std::copy(values.begin(), values.end(), image->GetBufferPointer());
   return image;
@@ -86,7 +93,7 @@ auto guarded(Action&& action) -> decltype(action()) {
 }  // namespace
 
 Result<N4Run> run_itk_n4(const VolumeGeometry& geometry, std::span<const float> voxels, std::span<const std::uint8_t> mask, const N4Parameters& parameters,
-                         int threads) {
+                         int threads, std::span<const float> confidence) {
   return guarded([&]() -> Result<N4Run> {
     // SetGlobalMaximumNumberOfThreads would make ITK 5.2.1's N4 drop points without a word.
     itk::MultiThreaderBase::SetGlobalDefaultNumberOfThreads(static_cast<itk::ThreadIdType>(std::max(1, threads)));
@@ -95,6 +102,7 @@ Result<N4Run> run_itk_n4(const VolumeGeometry& geometry, std::span<const float> 
     auto n4 = N4::New();
     n4->SetInput(shrunk<FloatImage>(image, parameters.shrink));
     n4->SetMaskImage(shrunk<ByteImage>(region, parameters.shrink));
+    if (!confidence.empty()) n4->SetConfidenceImage(shrunk<FloatImage>(to_itk<FloatImage>(geometry, confidence), parameters.shrink));
     N4::VariableSizeArrayType iterations(static_cast<unsigned>(parameters.iterations.size()));
     for (unsigned level = 0; level < iterations.Size(); ++level) iterations[level] = static_cast<unsigned>(parameters.iterations[level]);
     n4->SetMaximumNumberOfIterations(iterations);
@@ -108,7 +116,7 @@ Result<N4Run> run_itk_n4(const VolumeGeometry& geometry, std::span<const float> 
     N4::ArrayType control_points;
     for (unsigned axis = 0; axis < 3; ++axis) control_points[axis] = static_cast<unsigned>(parameters.control_points[axis]);
     n4->SetNumberOfControlPoints(control_points);
-    n4->SetSplineOrder(3);
+    n4->SetSplineOrder(static_cast<unsigned>(parameters.spline_order));
     const auto observer = LevelObserver::New();
     n4->AddObserver(itk::IterationEvent(), observer);
     n4->Update();
@@ -116,7 +124,7 @@ Result<N4Run> run_itk_n4(const VolumeGeometry& geometry, std::span<const float> 
     using Lattice = N4::BiasFieldControlPointLatticeType;
     auto spline = itk::BSplineControlPointImageFilter<Lattice, N4::ScalarImageType>::New();
     spline->SetInput(n4->GetLogBiasFieldControlPointLattice());
-    spline->SetSplineOrder(3);
+    spline->SetSplineOrder(static_cast<unsigned>(parameters.spline_order));
     spline->SetSize(image->GetLargestPossibleRegion().GetSize());
     spline->SetDirection(image->GetDirection());
     spline->SetOrigin(image->GetOrigin());
@@ -128,6 +136,23 @@ Result<N4Run> run_itk_n4(const VolumeGeometry& geometry, std::span<const float> 
     const auto* field = spline->GetOutput()->GetBufferPointer();
     for (std::size_t at = 0; at < voxels.size(); ++at) run.log_field.push_back(field[at][0]);
     return run;
+  });
+}
+
+Result<Index3> itk_shrink_offset(const VolumeGeometry& geometry, const std::array<int, 3>& factors) {
+  return guarded([&]() -> Result<Index3> {
+    const auto image = grid_of<ByteImage>(geometry);
+    auto filter = itk::ShrinkImageFilter<ByteImage, ByteImage>::New();
+    filter->SetInput(image);
+    for (unsigned axis = 0; axis < 3; ++axis) filter->SetShrinkFactor(axis, static_cast<unsigned>(std::max(1, factors[axis])));
+    filter->UpdateOutputInformation();
+    // As the filter does when it samples.
+    ByteImage::PointType first;
+    filter->GetOutput()->TransformIndexToPhysicalPoint(filter->GetOutput()->GetLargestPossibleRegion().GetIndex(), first);
+    const auto index = image->TransformPhysicalPointToIndex(first);
+    Index3 offset;
+    for (unsigned axis = 0; axis < 3; ++axis) offset[axis] = static_cast<int>(std::max<itk::IndexValueType>(0, index[axis]));
+    return offset;
   });
 }
 
