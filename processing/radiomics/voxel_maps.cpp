@@ -12,7 +12,6 @@
 #include "processing/preprocessing/discretiser.h"
 #include "processing/radiomics/feature_catalogue.h"
 #include "processing/radiomics/filters/filter_catalogue.h"
-#include "processing/radiomics/matrices/level_volume.h"
 #include "processing/radiomics/region_preparation.h"
 #include "processing/radiomics/voxel/kernel_evaluator.h"
 #include "processing/radiomics/voxel/kernel_geometry.h"
@@ -61,10 +60,46 @@ std::vector<Wanted> wanted_maps(const std::vector<FamilyRequest>& requests) {
   return wanted;
 }
 
-/// The image and the region as kernels see them: a box padded by the radius.
+/// A discretised box padded by the kernel radius, so that kernels need no bounds check.
+struct RankVolume {
+  std::vector<std::int32_t> ranks;    // i fastest: index into `levels`, -1 where kernels see nothing
+  std::vector<int> levels;            // grey levels that occur, ascending
+  int highest_level = 0;              // Ng
+};
+
+/// Strides of a padded box.
+struct Padding {
+  int margin = 0;
+  std::ptrdiff_t row = 0;
+  std::ptrdiff_t slice = 0;
+  std::size_t voxels = 0;
+
+  Padding(const Index3& size, int radius)
+      : margin(radius), row(size[0] + 2 * radius), slice(row * (size[1] + 2 * radius)), voxels(static_cast<std::size_t>(slice) * static_cast<std::size_t>(size[2] + 2 * radius)) {}
+  [[nodiscard]] std::size_t at(int i, int j, int k) const { return static_cast<std::size_t>((k + margin) * slice + (j + margin) * row + i + margin); }
+  [[nodiscard]] std::ptrdiff_t offset(const Index3& step) const { return step[2] * slice + step[1] * row + step[0]; }
+};
+
+/// `discretisation` lists the visible voxels of the box in raster order.
+RankVolume make_rank_volume(const Index3& size, const std::vector<std::uint8_t>& visible, const Discretisation& discretisation, const Padding& padding) {
+  RankVolume volume{std::vector<std::int32_t>(padding.voxels, -1), discretisation.present, discretisation.highest};
+  std::size_t voxel = 0;
+  std::size_t next = 0;
+  for (int k = 0; k < size[2]; ++k)
+    for (int j = 0; j < size[1]; ++j)
+      for (int i = 0; i < size[0]; ++i)
+        if (visible[voxel++] != 0)
+          volume.ranks[padding.at(i, j, k)] = static_cast<std::int32_t>(
+              std::lower_bound(volume.levels.begin(), volume.levels.end(), discretisation.levels[next++]) - volume.levels.begin());
+  return volume;
+}
+
+/// The image and the region as kernels see them.
 struct KernelVolume {
-  LevelVolume levels;
-  std::optional<LevelVolume> first_order_levels;  // where first order is discretised otherwise
+  Padding padding;
+  Vector3 spacing_mm{1, 1, 1};
+  RankVolume levels;
+  std::optional<RankVolume> first_order_levels;   // where first order is discretised otherwise
   std::vector<double> values;                     // padded as `levels`
   std::vector<std::size_t> centres;               // of the region's voxels, in `levels.ranks`
   std::vector<std::size_t> centres_in_box;        // of the same in the box
@@ -107,20 +142,19 @@ Result<KernelVolume> kernel_volume(const DerivedImage& image, const Box& box, co
   if (levels->highest > highest_level_max)
     return refuse(ErrorCode::limit_exceeded, "The image '" + image.name + "' has grey level " + std::to_string(levels->highest) +
                                                  " in the region, but voxel maps take at most 1048576. Choose a larger binWidth or a binCount.");
-  const int margin = voxel.kernel_radius_voxels;
-  const Vector3& spacing = image.volume->geometry.spacing_mm();
-  KernelVolume volume{make_level_volume(size, visible, *levels, spacing, margin), {}, {}, {}, {}};
+  const Padding padding(size, voxel.kernel_radius_voxels);
+  KernelVolume volume{padding, image.volume->geometry.spacing_mm(), make_rank_volume(size, visible, *levels, padding), {}, {}, {}, {}};
   if (single && settings.bin_count) {
     // PyRadiomics turns the image into double for first order alone, which moves the edges of float32 bins by a rounding.
     auto other = discretise(false);
     if (!other) return fail(other.error());
-    volume.first_order_levels = make_level_volume(size, visible, *other, spacing, margin);
+    volume.first_order_levels = make_rank_volume(size, visible, *other, padding);
   }
   volume.values.assign(volume.levels.ranks.size(), 0.0);
   std::size_t at = 0;
   for (int k = 0; k < size[2]; ++k)
     for (int j = 0; j < size[1]; ++j) {
-      const auto row = static_cast<std::size_t>((k + margin) * volume.levels.stride(2) + (j + margin) * volume.levels.stride(1) + margin);
+      const std::size_t row = padding.at(0, j, k);
       for (int i = 0; i < size[0]; ++i, ++at) {
         volume.values[row + static_cast<std::size_t>(i)] = cropped[at];
         if (box.inside[at] == 0) continue;
@@ -144,8 +178,8 @@ class ImageMaps {
     context_.norm = settings.weighting_norm;
     context_.gldm_alpha = settings.gldm_alpha;
     context_.voxel_array_shift = settings.voxel_array_shift;
-    context_.spacing_mm = volume.levels.spacing_mm;
-    for (const Index3& step : geometry.steps) offsets_.push_back(volume.levels.offset(step));
+    context_.spacing_mm = volume.spacing_mm;
+    for (const Index3& step : geometry.steps) offsets_.push_back(volume.padding.offset(step));
     const std::size_t voxels = volume.centres.size();
     batch_voxels_ = voxel.voxel_batch > 0 ? std::min(static_cast<std::size_t>(voxel.voxel_batch), voxels) : voxels;
     initial_value_ = voxel.initial_value;
