@@ -211,6 +211,14 @@ INSTANTIATE_TEST_SUITE_P(
                            "setting: {normalize: true, normalizeScale: 100, removeOutliers: 3, binWidth: 5, resampledPixelSpacing: [2, 2, 2], voxelArrayShift: 300}\n"
                            "imageType: {Original: {}, LoG: {sigma: [2.0, 3.0, 4.0, 5.0]}, Wavelet: {}}",
                            2 * 1223},
+                    Golden{"allfilters_fbn25",
+                           "setting: {binCount: 25, preCrop: true, padDistance: 5}\n"
+                           "imageType: {Original: {}, Square: {}, SquareRoot: {}, Logarithm: {}, Exponential: {}, Gradient: {}, LBP2D: {}, LBP3D: {}}",
+                           3 * 944},
+                    Golden{"force2d",
+                           "setting: {normalize: true, normalizeScale: 100, preCrop: true, force2D: true, force2Ddimension: 0, binWidth: 5, voxelArrayShift: 300}\n"
+                           "imageType: {Original: {}, LoG: {sigma: [1.0, 3.0]}, Wavelet: {}, LBP2D: {binWidth: 1}}",
+                           758},
                     Golden{"resegment_sigma", "setting: {binWidth: 25, resegmentRange: [-1.5, 1.5], resegmentMode: sigma}", 107},
                     Golden{"resegment_relative", "setting: {binWidth: 25, resegmentRange: [0.5], resegmentMode: relative}", 107},
                     Golden{"weighted_d12_a1", "setting: {binWidth: 25, distances: [1, 2], weightingNorm: euclidean, gldm_a: 1}", 2 * 107},

@@ -5,6 +5,8 @@
 
 #include "processing/radiomics/filters/gradient.h"
 #include "processing/radiomics/filters/laplacian_of_gaussian.h"
+#include "processing/radiomics/filters/lbp2d.h"
+#include "processing/radiomics/filters/lbp3d.h"
 #include "processing/radiomics/filters/pointwise.h"
 #include "processing/radiomics/filters/wavelet.h"
 
@@ -26,6 +28,8 @@ constexpr std::array catalogue{
     FilterEntry{"Logarithm", logarithm_image},
     FilterEntry{"Exponential", exponential_image},
     FilterEntry{"Gradient", gradient_image},
+    FilterEntry{"LBP2D", lbp2d_image},
+    FilterEntry{"LBP3D", lbp3d_images},
 };
 
 }  // namespace
