@@ -12,6 +12,7 @@
 #include "node/commands/commands.h"
 #include "node/commands/extract_command.h"
 #include "node/commands/model_command.h"
+#include "node/commands/n4_command.h"
 #include "node/commands/predict_command.h"
 
 namespace {
@@ -28,6 +29,7 @@ constexpr std::array commands{
     Command{"demo", "Send a study through a node and a loopback PACS, and show the result", run_demo},
     Command{"run", "Run the pipeline on a folder of DICOM without a network", run_run},
     Command{"extract", "Extract radiomic features (PyRadiomics' options and columns)", run_extract},
+    Command{"n4", "Correct the bias field of one image (N4)", run_n4},
     Command{"predict", "Score rows of features with a model package", run_predict},
     Command{"model", "Check or show a model package", run_model},
     Command{"status", "Studies of a node and what became of them", run_status},
