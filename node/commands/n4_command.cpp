@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "core/near_match.h"
 #include "core/task_pool.h"
 #include "dicom/dicom_reader.h"
 #include "node/commands/extract/dicom_inputs.h"
@@ -185,13 +186,13 @@ int run_n4(int argc, char** argv) {
   app.add_option("--mask-rule", options.rule, "without --mask: all (default), positive (above 0) or otsu (above Otsu's threshold, as packages do)")
       ->check(CLI::IsMember({"all", "positive", "otsu"}));
   app.add_option("--confidence", options.confidence, "image file on the same grid: weight of each voxel in the fit, used where above 0");
-  app.add_option("--shrink", shrink, "every how manieth voxel is fitted, one number or one an axis (default 4,4,4); 1 fits them all")->delimiter(',');
-  app.add_option("--iterations", n4.iterations, "most iterations of each level (default 50,50,50,50)")->delimiter(',');
+  app.add_option("--shrink", shrink, "every how manieth voxel is fitted, one number or one an axis (default 4,4,4); 1 fits them all")->delimiter(',')->allow_extra_args(false);
+  app.add_option("--iterations", n4.iterations, "most iterations of each level (default 50,50,50,50)")->delimiter(',')->allow_extra_args(false);
   app.add_option("--threshold", n4.convergence_threshold, "a level ends when the field changes less than this (default 0.001)");
   app.add_option("--fwhm", n4.full_width_at_half_maximum, "width of the histogram's blur in log units (default 0.15)");
   app.add_option("--noise", n4.wiener_noise, "noise of the Wiener filter (default 0.01)");
   app.add_option("--bins", n4.histogram_bins, "histogram bins (default 200)");
-  app.add_option("--control-points", control_points, "control points of the first level, one number or one an axis (default 4,4,4)")->delimiter(',');
+  app.add_option("--control-points", control_points, "control points of the first level, one number or one an axis (default 4,4,4)")->delimiter(',')->allow_extra_args(false);
   app.add_option("--field", options.field, "file for the logarithm of the field at full resolution");
   app.add_flag("--aligned", aligned, "put the field where the fitted voxels lie, instead of stretching it from the first to the last voxel as SimpleITK does");
   app.add_option("--engine", engine, "choana (default) or itk")->check(CLI::IsMember({"choana", "itk"}));
@@ -202,7 +203,17 @@ int run_n4(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options())
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    std::cerr << "choana n4: " << error.what();
+    for (int at = 1; at < argc; ++at) {
+      const std::string word = std::string(argv[at]).substr(0, std::string(argv[at]).find('='));
+      if (word.starts_with("--") && std::find(names.begin(), names.end(), word) == names.end()) std::cerr << did_you_mean(word, names);
+    }
+    std::cerr << "\n'choana n4 --help' lists the options.\n";
+    return 2;
   }
   const auto usage_error = [](const std::string& message) {
     std::cerr << "choana n4: " << message << "\n";

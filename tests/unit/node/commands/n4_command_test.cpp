@@ -56,7 +56,8 @@ class N4Command : public testing::Test {
 };
 
 TEST_F(N4Command, WritesTheCorrectedImageAndTheFieldThatWasDividedOut) {
-  ASSERT_EQ(run({path("head.nrrd"), "--out", path("out.nrrd"), "--field", path("field.nii.gz"), "--shrink", "2", "--iterations", "6,6"}), 0) << said_;
+  ASSERT_EQ(run({path("head.nrrd"), "--out", path("out.nrrd"), "--field", path("field.nii.gz"), "--shrink", "2", "--iterations", "6,6", "--threshold", "0",
+                 "--mask-rule", "otsu"}), 0) << said_;
   EXPECT_NE(printed_.find("level 1  6 of 6 iterations  convergence 0.0"), std::string::npos) << printed_;
   EXPECT_NE(printed_.find("level 2  "), std::string::npos);
   const auto corrected = processing::read_image_file(path("out.nrrd"));
@@ -148,6 +149,10 @@ TEST_F(N4Command, RefusesWhatItCannotDoWithAReason) {
   EXPECT_EQ(code({image, "--out", out, "--engine", "itk", "--aligned"}), 2);
   EXPECT_EQ(code({image, "--out", out, "--label", "1"}), 2);
   EXPECT_EQ(code({image, "--out", out, "--mask", path("mask.nrrd"), "--label", "0"}), 2);
+  EXPECT_EQ(code({image, "--out", out, "--shrnk", "2"}), 2);
+  EXPECT_NE(said_.find("Did you mean --shrink"), std::string::npos) << said_;
+  EXPECT_EQ(code({"--shrink", "4,4,1", "--iterations", "2,2", image, "--out", out, "--threshold", "-1"}), 2) << "lists end before the image";
+  EXPECT_NE(said_.find("threshold"), std::string::npos) << said_;
   // Input that cannot be corrected.
   EXPECT_EQ(code({path("gone.nrrd"), "--out", out}), 1);
   ScalarVolume constant = image_;
