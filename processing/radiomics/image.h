@@ -49,30 +49,8 @@ struct VoxelBox {
   friend bool operator==(const VoxelBox&, const VoxelBox&) = default;
 };
 
-/// Smallest box around the voxels with this label; empty when there is none.
-[[nodiscard]] inline VoxelBox bounding_box(const MaskVolume& mask, std::uint32_t label) {
-  const Index3 size = mask.geometry.size();
-  Index3 lower = size;
-  Index3 upper{-1, -1, -1};
-  std::size_t at = 0;
-  for (int k = 0; k < size[2]; ++k)
-    for (int j = 0; j < size[1]; ++j, at += static_cast<std::size_t>(size[0])) {
-      const std::uint32_t* row = mask.labels.data() + at;
-      int first = 0;
-      while (first < size[0] && row[first] != label) ++first;
-      if (first == size[0]) continue;
-      int last = size[0] - 1;
-      while (row[last] != label) --last;
-      lower[0] = std::min(lower[0], first);
-      upper[0] = std::max(upper[0], last);
-      lower[1] = std::min(lower[1], j);
-      upper[1] = std::max(upper[1], j);
-      lower[2] = std::min(lower[2], k);
-      upper[2] = std::max(upper[2], k);
-    }
-  if (upper[0] < 0) return {};
-  return {lower, {upper[0] - lower[0] + 1, upper[1] - lower[1] + 1, upper[2] - lower[2] + 1}};
-}
+/// Smallest box around the voxels with this label; empty when there is none. Defined beside find_label, which also counts them.
+[[nodiscard]] VoxelBox bounding_box(const MaskVolume& mask, std::uint32_t label);
 
 /// The geometry of a box cut out of a grid.
 /// Errors: those of VolumeGeometry::make.

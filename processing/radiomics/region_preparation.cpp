@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "processing/preprocessing/intensity_normaliser.h"
+#include "processing/preprocessing/label_scan.h"
 #include "processing/preprocessing/resampler.h"
 #include "processing/preprocessing/resegmenter.h"
 #include "processing/radiomics/diagnostics.h"
@@ -20,23 +21,7 @@ constexpr double interpolation_ratio_noted = 3.0;
 
 tl::unexpected<Error> refuse(ErrorCode code, std::string message) { return fail(code, "extract_features", std::move(message)); }
 
-/// Where a label lies in a mask: found once, for a scan of the whole mask costs as much as a feature class.
-struct Located {
-  VoxelBox box;
-  std::size_t voxels = 0;
-};
-
-Located locate(const MaskVolume& mask, int label) {
-  Located found;
-  found.box = bounding_box(mask, static_cast<std::uint32_t>(label));
-  for (int k = 0; k < found.box.size[2]; ++k)
-    for (int j = 0; j < found.box.size[1]; ++j) {
-      const auto row = mask.labels.begin() +
-                       static_cast<std::ptrdiff_t>(mask.geometry.offset(found.box.lower[0], j + found.box.lower[1], k + found.box.lower[2]));
-      found.voxels += static_cast<std::size_t>(std::count(row, row + found.box.size[0], static_cast<std::uint32_t>(label)));
-    }
-  return found;
-}
+LabelExtent locate(const MaskVolume& mask, int label) { return find_label(mask, static_cast<std::uint32_t>(label)); }
 
 /// Says how two grids differ, or nothing when they are the same within the tolerance (relative to the first spacing, as ITK compares).
 std::optional<std::string> grid_difference(const VolumeGeometry& image, const VolumeGeometry& mask, double tolerance) {
@@ -66,12 +51,12 @@ std::optional<std::string> grid_difference(const VolumeGeometry& image, const Vo
 }
 
 struct CheckedMask {
-  Located region;
+  LabelExtent region;
   std::optional<MaskVolume> corrected;  // set when the mask had to be put on the grid of the image
 };
 
 /// PyRadiomics' checkMask: same grid (or corrected), label present, enough dimensions and voxels.
-Result<CheckedMask> check_mask(const ScalarVolume& image, const MaskVolume& mask, const Located& region, int label, const ExtractionSettings& settings) {
+Result<CheckedMask> check_mask(const ScalarVolume& image, const MaskVolume& mask, const LabelExtent& region, int label, const ExtractionSettings& settings) {
   CheckedMask checked{region, {}};
   if (const auto difference = grid_difference(image.geometry, mask.geometry, settings.geometry_tolerance)) {
     if (!settings.correct_mask)
@@ -107,13 +92,8 @@ std::string millilitres(double volume_ml) {
 
 RegionBox cut_region(const MaskVolume& mask, int label, const VoxelBox& box) {
   RegionBox region{box.size, {}, mask.geometry.spacing_mm(), 0};
-  const std::vector<std::uint32_t> labels = crop_values(mask.labels, mask.geometry.size(), box);
-  region.inside.reserve(labels.size());
-  for (const std::uint32_t value : labels) {
-    const bool inside = value == static_cast<std::uint32_t>(label);
-    region.inside.push_back(inside ? 1 : 0);
-    region.voxels += inside ? 1 : 0;
-  }
+  region.inside = cut_label(mask, static_cast<std::uint32_t>(label), box);
+  region.voxels = static_cast<std::size_t>(std::count(region.inside.begin(), region.inside.end(), std::uint8_t{1}));
   return region;
 }
 
@@ -128,7 +108,7 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
   PreparedRegion result{&original_image, &original_mask};
   result.resegment_shape = settings.resegment_shape;
   result.label = label;
-  Located region = locate(original_mask, label);
+  LabelExtent region = locate(original_mask, label);
   result.voxels_original = region.voxels;
   if (result.voxels_original == 0) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
   result.volume_original_ml = static_cast<double>(result.voxels_original) * original_mask.geometry.voxel_volume_mm3() / 1000;

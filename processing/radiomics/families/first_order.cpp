@@ -5,51 +5,70 @@
 #include <cmath>
 #include <cstddef>
 
+#include "processing/radiomics/families/sample_kernels.h"
+
 namespace choana::processing {
 namespace {
+
+/// Where a percentile lies between two places of the sorted sample.
+struct PercentilePlace {
+  std::size_t below = 0;
+  std::size_t above = 0;
+  double t = 0;
+
+  PercentilePlace(std::size_t count, double percent) {
+    const double position = static_cast<double>(count - 1) * (percent / 100);
+    below = static_cast<std::size_t>(std::floor(position));
+    above = std::min(below + 1, count - 1);
+    t = position - static_cast<double>(below);
+  }
+  [[nodiscard]] double between(double a, double b) const { return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t; }
+};
 
 /// Sample statistics that several features share.
 struct IntensityStatistics {
   const IntensitySample& sample;
-  std::vector<double> sorted;
+  SampleRange extent;
+  CentralSums central;
   double mean = 0;
-  double m2 = 0;
-  double m3 = 0;
-  double m4 = 0;
+  double energy = 0;
   double p10 = 0;
+  double p25 = 0;
+  double median = 0;
+  double p75 = 0;
   double p90 = 0;
   bool flat = false;
 
-  explicit IntensityStatistics(const IntensitySample& source) : sample(source), sorted(source.values) {
-    std::sort(sorted.begin(), sorted.end());
-    const auto count = static_cast<double>(sorted.size());
-    flat = sorted.front() == sorted.back();
-    for (const double value : sample.values) mean += value;
-    mean = flat ? sorted.front() : mean / count;
-    for (const double value : sample.values) {
-      const double d = value - mean;
-      m2 += d * d;
-      m3 += d * d * d;
-      m4 += d * d * d * d;
+  explicit IntensityStatistics(const IntensitySample& source) : sample(source), extent(range_and_sum(source.values)) {
+    flat = extent.low == extent.high;
+    mean = flat ? extent.low : extent.sum / count();
+    central = central_sums(sample.values, mean);
+    energy = sum_of_squares(sample.values, sample.shift);
+    const std::size_t size = sample.values.size();
+    const std::array percentiles{PercentilePlace(size, 10), PercentilePlace(size, 25), PercentilePlace(size, 75), PercentilePlace(size, 90)};
+    std::vector<std::size_t> places{(size - 1) / 2, size / 2};
+    for (const PercentilePlace& percentile : percentiles) {
+      places.push_back(percentile.below);
+      places.push_back(percentile.above);
     }
-    m2 /= count;
-    m3 /= count;
-    m4 /= count;
-    p10 = percentile_of_sorted(sorted, 10);
-    p90 = percentile_of_sorted(sorted, 90);
+    const std::vector<double> at = order_statistics(sample.values, extent.low, extent.high, places);
+    median = size % 2 == 1 ? at[0] : (at[0] + at[1]) / 2;
+    p10 = percentiles[0].between(at[2], at[3]);
+    p25 = percentiles[1].between(at[4], at[5]);
+    p75 = percentiles[2].between(at[6], at[7]);
+    p90 = percentiles[3].between(at[8], at[9]);
   }
-  [[nodiscard]] double count() const { return static_cast<double>(sorted.size()); }
+  [[nodiscard]] double count() const { return static_cast<double>(sample.values.size()); }
+  [[nodiscard]] double m2() const { return central.second / count(); }
+  [[nodiscard]] double m3() const { return central.third / count(); }
+  [[nodiscard]] double m4() const { return central.fourth / count(); }
 };
 
 using S = IntensityStatistics;
 
-double energy(const S& s) {
-  double sum = 0;
-  for (const double value : s.sample.values) sum += (value + s.sample.shift) * (value + s.sample.shift);
-  return sum;
-}
-double total_energy(const S& s) { return s.sample.voxel_volume_mm3 * energy(s); }
-double root_mean_squared(const S& s) { return std::sqrt(energy(s) / s.count()); }
+double energy(const S& s) { return s.energy; }
+double total_energy(const S& s) { return s.sample.voxel_volume_mm3 * s.energy; }
+double root_mean_squared(const S& s) { return std::sqrt(s.energy / s.count()); }
 double entropy(const S& s) {
   double sum = 0;
   for (const std::size_t count : s.sample.level_counts) {
@@ -66,39 +85,21 @@ double uniformity(const S& s) {
   }
   return sum;
 }
-double minimum(const S& s) { return s.sorted.front(); }
-double maximum(const S& s) { return s.sorted.back(); }
+double minimum(const S& s) { return s.extent.low; }
+double maximum(const S& s) { return s.extent.high; }
 double percentile_10(const S& s) { return s.p10; }
 double percentile_90(const S& s) { return s.p90; }
 double mean(const S& s) { return s.mean; }
-double median(const S& s) {
-  const std::size_t middle = s.sorted.size() / 2;
-  return s.sorted.size() % 2 == 1 ? s.sorted[middle] : (s.sorted[middle - 1] + s.sorted[middle]) / 2;
-}
-double interquartile_range(const S& s) { return percentile_of_sorted(s.sorted, 75) - percentile_of_sorted(s.sorted, 25); }
-double range(const S& s) { return s.sorted.back() - s.sorted.front(); }
-double mean_absolute_deviation(const S& s) {
-  double sum = 0;
-  for (const double value : s.sample.values) sum += std::abs(value - s.mean);
-  return sum / s.count();
-}
-double robust_mean_absolute_deviation(const S& s) {
-  // The closed range: values tied with a percentile belong to it.
-  const auto first = std::lower_bound(s.sorted.begin(), s.sorted.end(), s.p10);
-  const auto last = std::upper_bound(s.sorted.begin(), s.sorted.end(), s.p90);
-  const auto count = static_cast<double>(last - first);
-  if (!(count > 0)) return not_a_number;
-  double sum = 0;
-  for (auto value = first; value != last; ++value) sum += *value;
-  const double centre = sum / count;
-  double deviations = 0;
-  for (auto value = first; value != last; ++value) deviations += std::abs(*value - centre);
-  return deviations / count;
-}
-double skewness(const S& s) { return s.flat || s.m2 == 0 ? 0.0 : s.m3 / std::pow(s.m2, 1.5); }
-double kurtosis(const S& s) { return s.flat || s.m2 == 0 ? 0.0 : s.m4 / (s.m2 * s.m2); }
-double variance(const S& s) { return s.m2; }
-double standard_deviation(const S& s) { return std::sqrt(s.m2); }
+double median(const S& s) { return s.median; }
+double interquartile_range(const S& s) { return s.p75 - s.p25; }
+double range(const S& s) { return s.extent.high - s.extent.low; }
+double mean_absolute_deviation(const S& s) { return s.central.absolute / s.count(); }
+// The closed range: values tied with a percentile belong to it.
+double robust_mean_absolute_deviation(const S& s) { return deviation_within(s.sample.values, s.p10, s.p90); }
+double skewness(const S& s) { return s.flat || s.m2() == 0 ? 0.0 : s.m3() / std::pow(s.m2(), 1.5); }
+double kurtosis(const S& s) { return s.flat || s.m2() == 0 ? 0.0 : s.m4() / (s.m2() * s.m2()); }
+double variance(const S& s) { return s.m2(); }
+double standard_deviation(const S& s) { return std::sqrt(s.m2()); }
 
 using Row = FeatureRow<IntensityStatistics>;
 constexpr auto none = Quantity::none;
@@ -130,13 +131,8 @@ constexpr std::array rows{
 }  // namespace
 
 double percentile_of_sorted(std::span<const double> ascending, double percent) {
-  const double position = static_cast<double>(ascending.size() - 1) * (percent / 100);
-  const auto below = static_cast<std::size_t>(std::floor(position));
-  const std::size_t above = std::min(below + 1, ascending.size() - 1);
-  const double t = position - static_cast<double>(below);
-  const double a = ascending[below];
-  const double b = ascending[above];
-  return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
+  const PercentilePlace place(ascending.size(), percent);
+  return place.between(ascending[place.below], ascending[place.above]);
 }
 
 std::vector<NamedValue> first_order_features(const IntensitySample& sample, const std::vector<std::string>& names) {

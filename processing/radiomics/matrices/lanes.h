@@ -6,23 +6,25 @@
 
 namespace choana::processing {
 
-/// Whole numbers of neighbouring voxels that are worked on together. Reading and writing takes whole groups, so arrays have `lane_count`
-/// elements of slack behind their last voxel.
-inline constexpr std::size_t lane_count = 32;
+/// Whole numbers of neighbouring voxels that are worked on together, at most 32 bytes of them: wider ones would be taken apart again.
+/// Reading and writing takes whole groups, so arrays have `lane_slack` elements behind their last voxel.
+inline constexpr std::size_t lane_bytes = 32;
+inline constexpr std::size_t lane_slack = 32;
 
-template <typename T>
+template <typename T, std::size_t count>
 struct LanesOf {
-  typedef T type __attribute__((vector_size(lane_count * sizeof(T))));
+  static_assert(count * sizeof(T) <= lane_bytes);
+  typedef T type __attribute__((vector_size(count * sizeof(T))));
 };
-template <typename T>
-using Lanes = typename LanesOf<T>::type;
+template <typename T, std::size_t count = lane_bytes / sizeof(T)>
+using Lanes = typename LanesOf<T, count>::type;
 
-template <typename T>
-[[gnu::always_inline]] inline void load(const T* from, Lanes<T>& lanes) {
+template <typename Vector, typename T>
+[[gnu::always_inline]] inline void load(const T* from, Vector& lanes) {
   std::memcpy(&lanes, from, sizeof lanes);
 }
-template <typename T>
-[[gnu::always_inline]] inline void store(const Lanes<T>& lanes, T* to) {
+template <typename Vector, typename T>
+[[gnu::always_inline]] inline void store(const Vector& lanes, T* to) {
   std::memcpy(to, &lanes, sizeof lanes);
 }
 

@@ -13,7 +13,7 @@ namespace {
 template <typename Cell>
 void fill_cells(LevelVolume& volume, const Discretisation& discretisation) {
   const auto depth = static_cast<std::size_t>(volume.size[2] + 2 * volume.margin);
-  std::vector<Cell>& cells = volume.cells.emplace<std::vector<Cell>>(static_cast<std::size_t>(volume.stride(2)) * depth + lane_count, Cell{0});
+  std::vector<Cell>& cells = volume.cells.emplace<std::vector<Cell>>(static_cast<std::size_t>(volume.stride(2)) * depth + lane_slack, Cell{0});
   const int* level = discretisation.levels.data();
   const int lowest = volume.levels.front();
   const auto span = static_cast<std::size_t>(volume.highest_level - lowest) + 1;

@@ -23,7 +23,7 @@ struct VoxelRun {
 /// region, not the box.
 struct LevelVolume {
   /// One cell a voxel of the padded box, i fastest: 1 + index into `levels`, 0 outside the region. As narrow as the number of levels allows;
-  /// `lane_count` cells of slack follow the box.
+  /// `lane_slack` cells of slack follow the box.
   using Cells = std::variant<std::vector<std::uint8_t>, std::vector<std::uint16_t>, std::vector<std::uint32_t>>;
 
   Index3 size{};                           // of the box, i, j, k

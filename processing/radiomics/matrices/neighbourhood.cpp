@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
 #include <variant>
 
 #include "core/vectorised.h"
@@ -24,41 +28,58 @@ struct Tally {
 };
 
 /// levels: of the padded box, 0 outside the region. Works on whole groups of lanes; masks of equal lanes are -1, hence the minus.
-template <typename Level, typename Sum>
+/// Sums are twice as wide as levels: those of even and of odd lanes are kept apart.
+template <bool exact, typename Level, typename Sum>
 [[gnu::always_inline]] inline void tally_lanes(const Level* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, Level alpha,
                                                Tally<Level, Sum>& tally) {
-  for (std::size_t at = 0; at < count; at += lane_count) {
+  static_assert(sizeof(Sum) == 2 * sizeof(Level) && std::endian::native == std::endian::little);
+  constexpr std::size_t together = lane_bytes / sizeof(Level);
+  constexpr unsigned level_bits = 8 * sizeof(Level);
+  for (std::size_t at = 0; at < count; at += together) {
     Lanes<Level> here, there;
     load(voxel + at, here);
     Lanes<Level> absent{};
     Lanes<Level> alike{};
-    Lanes<Sum> sum{};
+    Lanes<Sum> even{};
+    Lanes<Sum> odd{};
     for (std::size_t n = 0; n < neighbours; ++n) {
       load(voxel + at + offsets[n], there);
-      const auto outside = (there == 0);
+      const auto outside = there == 0;
       absent -= __builtin_convertvector(outside, Lanes<Level>);
-      if (alpha == 0) {
-        const auto equal = (there == here);
-        alike -= __builtin_convertvector(equal, Lanes<Level>);
+      if constexpr (exact) {
+        alike -= __builtin_convertvector(there == here, Lanes<Level>);
       } else {
         const Lanes<Level> difference = there > here ? there - here : here - there;
-        const auto near = (difference <= alpha) & ~outside;
-        alike -= __builtin_convertvector(near, Lanes<Level>);
+        alike -= __builtin_convertvector((difference <= alpha) & ~outside, Lanes<Level>);
       }
-      sum += __builtin_convertvector(there, Lanes<Sum>);
+      Lanes<Sum> pairs;
+      std::memcpy(&pairs, &there, sizeof pairs);
+      even += pairs & static_cast<Sum>(std::numeric_limits<Level>::max());
+      odd += pairs >> level_bits;
     }
-    store<Level>(static_cast<Level>(neighbours) - absent, tally.present.data() + at);
-    store<Level>(alike, tally.alike.data() + at);
-    store<Sum>(sum, tally.sum.data() + at);
+    store(static_cast<Level>(neighbours) - absent, tally.present.data() + at);
+    store(alike, tally.alike.data() + at);
+    for (std::size_t pair = 0; pair < together / 2; ++pair) {
+      tally.sum[at + 2 * pair] = even[pair];
+      tally.sum[at + 2 * pair + 1] = odd[pair];
+    }
   }
 }
+
 CHOANA_VECTORISED void tally_chunk(const std::uint8_t* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, std::uint8_t alpha,
                                    Tally<std::uint8_t, std::uint16_t>& tally) {
-  tally_lanes(voxel, count, offsets, neighbours, alpha, tally);
+  if (alpha == 0) tally_lanes<true>(voxel, count, offsets, neighbours, alpha, tally);
+  else tally_lanes<false>(voxel, count, offsets, neighbours, alpha, tally);
+}
+CHOANA_VECTORISED void tally_chunk(const std::uint16_t* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, std::uint16_t alpha,
+                                   Tally<std::uint16_t, std::uint32_t>& tally) {
+  if (alpha == 0) tally_lanes<true>(voxel, count, offsets, neighbours, alpha, tally);
+  else tally_lanes<false>(voxel, count, offsets, neighbours, alpha, tally);
 }
 CHOANA_VECTORISED void tally_chunk(const std::uint32_t* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, std::uint32_t alpha,
                                    Tally<std::uint32_t, std::uint64_t>& tally) {
-  tally_lanes(voxel, count, offsets, neighbours, alpha, tally);
+  if (alpha == 0) tally_lanes<true>(voxel, count, offsets, neighbours, alpha, tally);
+  else tally_lanes<false>(voxel, count, offsets, neighbours, alpha, tally);
 }
 
 /// Sums per level and number of neighbours are whole numbers, so they do not depend on the order of voxels:
@@ -124,17 +145,22 @@ NeighbourhoodMatrices count_neighbourhoods(const LevelVolume& volume, const std:
                                            bool with_tones) {
   std::vector<std::ptrdiff_t> offsets;
   for (const Index3& step : neighbour_offsets(volume.size, distances_voxels, flat_axis, true)) offsets.push_back(volume.offset(step));
-  // Cells that are levels themselves, few enough for a byte, and sums that fit 16 bits: the common case.
-  if (const auto* bytes = std::get_if<std::vector<std::uint8_t>>(&volume.cells);
-      bytes != nullptr && volume.gapless() && offsets.size() < 0xff && offsets.size() * static_cast<std::size_t>(volume.highest_level) <= 0xffff)
-    return walk<std::uint16_t>(volume, bytes->data(), bytes->data(), offsets, static_cast<std::uint8_t>(std::min(alpha, 0xff)), with_dependences,
-                                             with_tones);
+  // Levels as narrow as sums over all neighbours allow: bytes in the common case. Cells without a gap are levels already.
+  const auto highest = static_cast<std::size_t>(volume.highest_level);
   return std::visit(
       [&](const auto& cells) {
-        std::vector<std::uint32_t> levels(cells.size(), 0);
-        for (const VoxelRun& run : volume.runs)
-          for (std::size_t at = run.position; at < run.position + run.length; ++at) levels[at] = static_cast<std::uint32_t>(volume.levels[cells[at] - std::size_t{1}]);
-        return walk<std::uint64_t>(volume, levels.data(), cells.data(), offsets, static_cast<std::uint32_t>(alpha), with_dependences, with_tones);
+        const auto with = [&]<typename Level, typename Sum>(Level, Sum) {
+          const auto nearest = static_cast<Level>(std::min<std::uint64_t>(static_cast<std::uint64_t>(alpha), std::numeric_limits<Level>::max()));
+          if constexpr (std::is_same_v<Level, typename std::decay_t<decltype(cells)>::value_type>)
+            if (volume.gapless()) return walk<Sum>(volume, cells.data(), cells.data(), offsets, nearest, with_dependences, with_tones);
+          std::vector<Level> levels(cells.size(), 0);
+          for (const VoxelRun& run : volume.runs)
+            for (std::size_t at = run.position; at < run.position + run.length; ++at) levels[at] = static_cast<Level>(volume.levels[cells[at] - std::size_t{1}]);
+          return walk<Sum>(volume, levels.data(), cells.data(), offsets, nearest, with_dependences, with_tones);
+        };
+        if (offsets.size() < 0xff && highest <= 0xff && offsets.size() * highest <= 0xffff) return with(std::uint8_t{}, std::uint16_t{});
+        if (offsets.size() < 0xffff && highest <= 0xffff && offsets.size() * highest <= 0xffffffff) return with(std::uint16_t{}, std::uint32_t{});
+        return with(std::uint32_t{}, std::uint64_t{});
       },
       volume.cells);
 }

@@ -52,23 +52,21 @@ bool has_neighbours(const LevelVolume& volume, const Cell* cells, std::ptrdiff_t
 /// `count` belongs to voxels that are visited later.
 template <typename Cell, typename Length>
 [[gnu::always_inline]] inline void grow_lanes(const Cell* voxel, const Cell* before, const Length* length_before, std::size_t count, Length* length) {
-  for (std::size_t at = 0; at < count; at += lane_count) {
-    Lanes<Cell> here, there;
-    Lanes<Length> reached;
+  constexpr std::size_t together = lane_bytes / std::max(sizeof(Cell), sizeof(Length));
+  for (std::size_t at = 0; at < count; at += together) {
+    Lanes<Cell, together> here, there;
+    Lanes<Length, together> reached;
     load(voxel + at, here);
     load(before + at, there);
     load(length_before + at, reached);
-    const Lanes<Length> equal = __builtin_convertvector(here == there, Lanes<Length>);
-    store<Length>((reached & equal) + static_cast<Length>(1), length + at);
+    const auto equal = __builtin_convertvector(here == there, Lanes<Length, together>);
+    store((reached & equal) + static_cast<Length>(1), length + at);
   }
 }
 CHOANA_VECTORISED void grow(const std::uint8_t* voxel, const std::uint8_t* before, const std::uint8_t* length_before, std::size_t count, std::uint8_t* length) {
   grow_lanes(voxel, before, length_before, count, length);
 }
 CHOANA_VECTORISED void grow(const std::uint8_t* voxel, const std::uint8_t* before, const std::uint16_t* length_before, std::size_t count, std::uint16_t* length) {
-  grow_lanes(voxel, before, length_before, count, length);
-}
-CHOANA_VECTORISED void grow(const std::uint16_t* voxel, const std::uint16_t* before, const std::uint8_t* length_before, std::size_t count, std::uint8_t* length) {
   grow_lanes(voxel, before, length_before, count, length);
 }
 CHOANA_VECTORISED void grow(const std::uint16_t* voxel, const std::uint16_t* before, const std::uint16_t* length_before, std::size_t count, std::uint16_t* length) {
@@ -180,8 +178,9 @@ std::vector<LevelSizeMatrix> count_runs(const LevelVolume& volume, int flat_axis
   return std::visit(
       [&](const auto& cells) {
         using Cell = typename std::decay_t<decltype(cells)>::value_type;
-        if constexpr (sizeof(Cell) <= 2) {
+        if constexpr (sizeof(Cell) == 1)
           if (dense && longest <= 0xff) return count_with(DenseRunCounter<Cell, std::uint8_t>(volume, longest), volume, steps, norm);
+        if constexpr (sizeof(Cell) <= 2) {
           if (dense && longest <= 0xffff) return count_with(DenseRunCounter<Cell, std::uint16_t>(volume, longest), volume, steps, norm);
         }
         return count_with(SparseRunCounter<Cell>(volume), volume, steps, norm);

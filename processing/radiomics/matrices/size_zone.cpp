@@ -55,15 +55,16 @@ std::vector<Index3> back_offsets(const Index3& size, int flat_axis) {
 /// Bit n of sets[v]: neighbour n of voxel v has its level. Works on whole groups of lanes.
 template <typename Cell>
 [[gnu::always_inline]] inline void mark_equal(const Cell* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, std::uint16_t* sets) {
-  for (std::size_t at = 0; at < count; at += lane_count) {
-    Lanes<Cell> here, there;
+  constexpr std::size_t together = lane_bytes / std::max(sizeof(Cell), sizeof(std::uint16_t));
+  for (std::size_t at = 0; at < count; at += together) {
+    Lanes<Cell, together> here, there;
     load(voxel + at, here);
-    Lanes<std::uint16_t> set{};
+    Lanes<std::uint16_t, together> set{};
     for (std::size_t n = 0; n < neighbours; ++n) {
       load(voxel + at + offsets[n], there);
-      set |= __builtin_convertvector(here == there, Lanes<std::uint16_t>) & static_cast<std::uint16_t>(1u << n);
+      set |= __builtin_convertvector(here == there, Lanes<std::uint16_t, together>) & static_cast<std::uint16_t>(1u << n);
     }
-    store<std::uint16_t>(set, sets + at);
+    store(set, sets + at);
   }
 }
 CHOANA_VECTORISED void mark(const std::uint8_t* voxel, std::size_t count, const std::ptrdiff_t* offsets, std::size_t neighbours, std::uint16_t* sets) {
