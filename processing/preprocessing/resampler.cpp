@@ -150,7 +150,10 @@ MaskVolume resample_mask(const MaskVolume& mask, const VolumeGeometry& grid) {
 }
 
 Result<VoxelBox> check_region_inside(const VolumeGeometry& image, const MaskVolume& mask, int label) {
-  const VoxelBox box = bounding_box(mask, static_cast<std::uint32_t>(label));
+  return check_region_inside(image, mask, label, bounding_box(mask, static_cast<std::uint32_t>(label)));
+}
+
+Result<VoxelBox> check_region_inside(const VolumeGeometry& image, const MaskVolume& mask, int label, const VoxelBox& box) {
   if (box.empty())
     return fail(ErrorCode::roi_empty, "check_mask", "The mask has no voxel with label " + std::to_string(label) + ".");
   Vector3 first{};
@@ -192,7 +195,12 @@ Result<ResampledPair> crop_to_box(const ScalarVolume& image, const MaskVolume& m
 
 Result<ResampledPair> resample_to_spacing(const ScalarVolume& image, const MaskVolume& mask, int label, const std::array<double, 3>& spacing_mm,
                                           Interpolation interpolation, int pad_distance_voxels, TaskPool* pool) {
-  const auto box = check_region_inside(image.geometry, mask, label);
+  return resample_to_spacing(image, mask, label, bounding_box(mask, static_cast<std::uint32_t>(label)), spacing_mm, interpolation, pad_distance_voxels, pool);
+}
+
+Result<ResampledPair> resample_to_spacing(const ScalarVolume& image, const MaskVolume& mask, int label, const VoxelBox& region,
+                                          const std::array<double, 3>& spacing_mm, Interpolation interpolation, int pad_distance_voxels, TaskPool* pool) {
+  const auto box = check_region_inside(image.geometry, mask, label, region);
   if (!box) return fail(box.error());
   const Vector3& old_spacing = mask.geometry.spacing_mm();
   const Vector3& image_spacing = image.geometry.spacing_mm();

@@ -32,9 +32,15 @@ struct ResampledPair {
                                                         const std::array<double, 3>& spacing_mm, Interpolation interpolation,
                                                         int pad_distance_voxels, TaskPool* pool = nullptr);
 
+/// The same for a region whose box in the mask is known (see find_label); empty: roi_empty.
+[[nodiscard]] Result<ResampledPair> resample_to_spacing(const ScalarVolume& image, const MaskVolume& mask, int label, const VoxelBox& region,
+                                                        const std::array<double, 3>& spacing_mm, Interpolation interpolation, int pad_distance_voxels,
+                                                        TaskPool* pool = nullptr);
+
 /// The region's box in the image: corners (index -0.5 and +0.5) may leave the image by a thousandth of a voxel.
 /// Returns the box on the mask's grid. Errors: roi_empty, roi_outside_image.
 [[nodiscard]] Result<VoxelBox> check_region_inside(const VolumeGeometry& image, const MaskVolume& mask, int label);
+[[nodiscard]] Result<VoxelBox> check_region_inside(const VolumeGeometry& image, const MaskVolume& mask, int label, const VoxelBox& region);
 
 /// Cut image and mask (on one grid) to a box enlarged by `pad_voxels`, within the grid. Errors: those of VolumeGeometry::make.
 [[nodiscard]] Result<ResampledPair> crop_to_box(const ScalarVolume& image, const MaskVolume& mask, const VoxelBox& box, int pad_voxels);

@@ -13,6 +13,10 @@
 #include <utility>
 
 #include "core/version.h"
+#include "processing/preprocessing/label_scan.h"
+#include "processing/radiomics/families/sample_kernels.h"
+#include "processing/radiomics/matrices/level_volume.h"
+#include "processing/radiomics/matrices/size_zone.h"
 
 namespace choana::processing {
 namespace {
@@ -46,9 +50,8 @@ std::string hash_as(const std::vector<double>& voxels) {
   std::vector<T> block;
   constexpr std::size_t block_size = 65536;
   for (std::size_t from = 0; from < voxels.size(); from += block_size) {
-    block.clear();
-    const std::size_t to = std::min(voxels.size(), from + block_size);
-    for (std::size_t at = from; at < to; ++at) block.push_back(static_cast<T>(voxels[at]));
+    block.resize(std::min(voxels.size() - from, block_size));
+    for (std::size_t at = 0; at < block.size(); ++at) block[at] = static_cast<T>(voxels[from + at]);
     sha1.update(block.data(), block.size() * sizeof(T));
   }
   return sha1.hex();
@@ -141,44 +144,6 @@ std::string voxel_hash(const MaskVolume& mask) {
   return sha1.hex();
 }
 
-int count_components(const MaskVolume& mask, int label, const VoxelBox& box) {
-  const auto wanted = static_cast<std::uint32_t>(label);
-  if (box.empty()) return 0;
-  const std::ptrdiff_t nx = box.size[0] + 2;
-  const std::ptrdiff_t ny = box.size[1] + 2;
-  std::vector<char> open(static_cast<std::size_t>(nx * ny) * static_cast<std::size_t>(box.size[2] + 2), 0);
-  std::vector<std::ptrdiff_t> seeds;
-  for (int k = 0; k < box.size[2]; ++k)
-    for (int j = 0; j < box.size[1]; ++j)
-      for (int i = 0; i < box.size[0]; ++i)
-        if (mask.labels[mask.geometry.offset(i + box.lower[0], j + box.lower[1], k + box.lower[2])] == wanted) {
-          const std::ptrdiff_t at = ((k + 1) * ny + j + 1) * nx + i + 1;
-          open[static_cast<std::size_t>(at)] = 1;
-          seeds.push_back(at);
-        }
-  int components = 0;
-  std::vector<std::ptrdiff_t> stack;
-  for (const std::ptrdiff_t seed : seeds) {
-    if (open[static_cast<std::size_t>(seed)] == 0) continue;
-    ++components;
-    open[static_cast<std::size_t>(seed)] = 0;
-    stack.assign(1, seed);
-    while (!stack.empty()) {
-      const std::ptrdiff_t voxel = stack.back();
-      stack.pop_back();
-      for (int k = -1; k <= 1; ++k)
-        for (int j = -1; j <= 1; ++j)
-          for (int i = -1; i <= 1; ++i) {
-            const std::ptrdiff_t next = voxel + (k * ny + j) * nx + i;
-            if (open[static_cast<std::size_t>(next)] == 0) continue;
-            open[static_cast<std::size_t>(next)] = 0;
-            stack.push_back(next);
-          }
-    }
-  }
-  return components;
-}
-
 void DiagnosticsRecorder::text(const std::string& name, const std::string& value) { sink_.push_back({"diagnostics_" + name, value, json_quoted(value)}); }
 void DiagnosticsRecorder::number(const std::string& name, double value) {
   const std::string plain = python_text(value);
@@ -217,47 +182,39 @@ void DiagnosticsRecorder::add_image(const ScalarVolume& image, const std::string
   doubles(prefix + "Spacing", image.geometry.spacing_mm());
   const Index3& size = image.geometry.size();
   integers(prefix + "Size", {size[0], size[1], size[2]});
-  double sum = 0;
-  double low = image.voxels.front();
-  double high = low;
-  for (const double value : image.voxels) {
-    sum += value;
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  number(prefix + "Mean", sum / static_cast<double>(image.voxels.size()));
-  number(prefix + "Minimum", low);
-  number(prefix + "Maximum", high);
+  const SampleRange range = range_and_sum(image.voxels);
+  number(prefix + "Mean", range.sum / static_cast<double>(image.voxels.size()));
+  number(prefix + "Minimum", range.low);
+  number(prefix + "Maximum", range.high);
 }
 
-void DiagnosticsRecorder::add_mask(const ScalarVolume* image, const MaskVolume& mask, int label, const std::string& stage) {
+void DiagnosticsRecorder::add_mask(const ScalarVolume* image, const MaskVolume& mask, int label, const VoxelBox& box, const std::string& stage) {
   const std::string prefix = "Mask-" + stage + "_";
-  const auto wanted = static_cast<std::uint32_t>(label);
   if (stage == "original") text(prefix + "Hash", voxel_hash(mask));
   doubles(prefix + "Spacing", mask.geometry.spacing_mm());
   const Index3& size = mask.geometry.size();
   integers(prefix + "Size", {size[0], size[1], size[2]});
-  const VoxelBox box = bounding_box(mask, wanted);
   integers(prefix + "BoundingBox", {box.lower[0], box.lower[1], box.lower[2], box.size[0], box.size[1], box.size[2]});
+  const std::vector<std::uint8_t> region = cut_label(mask, static_cast<std::uint32_t>(label), box);
   Vector3 sums{0, 0, 0};
   long voxels = 0;
   double sum = 0;
   double low = std::numeric_limits<double>::infinity();
   double high = -low;
-  for (int k = box.lower[2]; k < box.lower[2] + box.size[2]; ++k)
-    for (int j = box.lower[1]; j < box.lower[1] + box.size[1]; ++j)
-      for (int i = box.lower[0]; i < box.lower[0] + box.size[0]; ++i) {
-        const std::size_t at = mask.geometry.offset(i, j, k);
-        if (mask.labels[at] != wanted) continue;
-        ++voxels;
-        sums = sums + Vector3{static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)};
-        if (image == nullptr) continue;
-        sum += image->voxels[at];
-        low = std::min(low, image->voxels[at]);
-        high = std::max(high, image->voxels[at]);
-      }
+  for_each_run(box.size, region, [&](int i, int j, int k, int length) {
+    voxels += length;
+    const Index3 at{i + box.lower[0], j + box.lower[1], k + box.lower[2]};
+    // Whole numbers, exact: i + (i + 1) + ... over the run.
+    sums = sums + Vector3{length * (at[0] + 0.5 * (length - 1)), static_cast<double>(length) * at[1], static_cast<double>(length) * at[2]};
+    if (image == nullptr) return;
+    const double* values = image->voxels.data() + mask.geometry.offset(at[0], at[1], at[2]);
+    const SampleRange range = range_and_sum({values, static_cast<std::size_t>(length)});
+    sum += range.sum;
+    low = std::min(low, range.low);
+    high = std::max(high, range.high);
+  });
   count(prefix + "VoxelNum", voxels);
-  count(prefix + "VolumeNum", count_components(mask, label, box));
+  count(prefix + "VolumeNum", static_cast<long>(count_parts(box.size, region)));
   const auto total = static_cast<double>(voxels);
   const Vector3 centre{sums[0] / total, sums[1] / total, sums[2] / total};
   doubles(prefix + "CenterOfMassIndex", centre);

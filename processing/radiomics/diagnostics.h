@@ -14,9 +14,6 @@ namespace choana::processing {
 [[nodiscard]] std::string voxel_hash(const ScalarVolume& image);
 [[nodiscard]] std::string voxel_hash(const MaskVolume& mask);
 
-/// Number of 26-connected parts with this label; box: its bounding box.
-[[nodiscard]] int count_components(const MaskVolume& mask, int label, const VoxelBox& box);
-
 /// Collects what PyRadiomics calls diagnostics, in its names and order.
 class DiagnosticsRecorder {
  public:
@@ -26,8 +23,8 @@ class DiagnosticsRecorder {
   void add_configuration(const ExtractionProfile& profile, int label);
   /// stage: original (with hash), interpolated.
   void add_image(const ScalarVolume& image, const std::string& stage);
-  /// stage: original (with hash), interpolated, corrected, resegmented. image: nullptr, or on the grid of the mask.
-  void add_mask(const ScalarVolume* image, const MaskVolume& mask, int label, const std::string& stage);
+  /// stage: original (with hash), interpolated, corrected, resegmented. image: nullptr, or on the grid of the mask. box: of the label.
+  void add_mask(const ScalarVolume* image, const MaskVolume& mask, int label, const VoxelBox& box, const std::string& stage);
 
  private:
   void text(const std::string& name, const std::string& value);

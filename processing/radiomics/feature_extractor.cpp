@@ -46,7 +46,7 @@ Status take(ExtractionResult& result, ImageMeasurement&& measured) {
 }  // namespace
 
 Result<ExtractionResult> extract_features(const ScalarVolume& image, const MaskVolume& mask, int label, const ExtractionProfile& profile, TaskPool* pool) {
-  auto prepared = prepare_region(image, mask, label, profile);
+  auto prepared = prepare_region(image, mask, label, profile, pool);
   if (!prepared) return fail(prepared.error());
   ExtractionResult result;
   result.notes = std::move(prepared->notes);

@@ -10,13 +10,13 @@
 #include "processing/radiomics/families/glrlm.h"
 #include "processing/radiomics/families/glszm.h"
 #include "processing/radiomics/families/ngtdm.h"
+#include "processing/radiomics/families/sample_kernels.h"
 #include "processing/radiomics/families/shape.h"
 #include "processing/radiomics/families/shape2d.h"
 #include "processing/radiomics/feature_catalogue.h"
 #include "processing/radiomics/matrices/cooccurrence.h"
-#include "processing/radiomics/matrices/dependence.h"
 #include "processing/radiomics/matrices/level_volume.h"
-#include "processing/radiomics/matrices/neighbouring_tone_difference.h"
+#include "processing/radiomics/matrices/neighbourhood.h"
 #include "processing/radiomics/matrices/run_length.h"
 #include "processing/radiomics/matrices/size_zone.h"
 
@@ -60,15 +60,12 @@ Sampled sample_region(const DerivedImage& image, const RegionBox& region, const 
   const Vector3& spacing = volume.geometry.spacing_mm();
   sample.voxel_volume_mm3 = spacing[0] * spacing[1] * spacing[2];
   sample.values.reserve(region.voxels);
-  std::size_t voxel = 0;
-  for (int k = 0; k < box.size[2]; ++k)
-    for (int j = 0; j < box.size[1]; ++j) {
-      const double* row = volume.voxels.data() + volume.geometry.offset(box.lower[0] - image.box.lower[0], j + box.lower[1] - image.box.lower[1],
-                                                                        k + box.lower[2] - image.box.lower[2]);
-      for (int i = 0; i < box.size[0]; ++i, ++voxel)
-        if (region.inside[voxel] != 0) sample.values.push_back(row[i]);
-    }
-  for (const double value : sample.values) result.finite = result.finite && std::isfinite(value);
+  for_each_run(box.size, region.inside, [&](int i, int j, int k, int length) {
+    const double* values = volume.voxels.data() + volume.geometry.offset(i + box.lower[0] - image.box.lower[0], j + box.lower[1] - image.box.lower[1],
+                                                                         k + box.lower[2] - image.box.lower[2]);
+    sample.values.insert(sample.values.end(), values, values + length);
+  });
+  result.finite = all_finite(sample.values);
   if (!result.finite) {
     result.why = {"not_finite_voxel", "The region holds a voxel that is not a number."};
     return result;
@@ -100,11 +97,24 @@ Result<std::vector<NamedValue>> measure_family(const Sampled& sampled, const Fam
                         [&](const CooccurrenceMatrix& matrix) { means.add(matrix); });
     return means.values();
   }
-  if (family == "gldm") return gldm_features(count_dependences(levels, settings.distances_voxels, flat_axis, settings.gldm_alpha), request.names);
   if (family == "glrlm") return glrlm_features(count_runs(levels, flat_axis, settings.weighting_norm), request.names);
   if (family == "glszm") return glszm_features(count_zones(levels, flat_axis), request.names);
-  if (family == "ngtdm") return ngtdm_features(sum_tone_differences(levels, settings.distances_voxels, flat_axis), request.names);
   return fail(ErrorCode::invalid_profile, "extract_features", "Unknown feature class '" + family + "'.");
+}
+
+/// GLDM and NGTDM, of which either may be missing (nullptr): both come from one walk over the neighbours.
+void measure_neighbourhoods(const Sampled& sampled, const FamilyRequest* gldm, const FamilyRequest* ngtdm, const ExtractionSettings& settings,
+                            Result<std::vector<NamedValue>>* dependences, Result<std::vector<NamedValue>>* tones) {
+  if (!sampled.levels) {
+    if (gldm != nullptr) *dependences = all_not_computed(*gldm, sampled.why);
+    if (ngtdm != nullptr) *tones = all_not_computed(*ngtdm, sampled.why);
+    return;
+  }
+  const int flat_axis = settings.force_2d ? 2 - settings.force_2d_dimension : -1;
+  const NeighbourhoodMatrices matrices =
+      count_neighbourhoods(*sampled.levels, settings.distances_voxels, flat_axis, settings.gldm_alpha, gldm != nullptr, ngtdm != nullptr);
+  if (gldm != nullptr) *dependences = gldm_features(matrices.dependences, gldm->names);
+  if (ngtdm != nullptr) *tones = ngtdm_features(matrices.tones, ngtdm->names);
 }
 
 }  // namespace
@@ -117,7 +127,24 @@ Result<ImageMeasurement> measure_image(const DerivedImage& image, const RegionBo
     if (request.family != "shape" && request.family != "shape2D") requests.push_back(&request);
   const Sampled sampled = sample_region(image, region, box, settings);
   std::vector<Result<std::vector<NamedValue>>> values(requests.size());
-  run_tasks(pool, requests.size(), [&](std::size_t at) { values[at] = measure_family(sampled, *requests[at], settings); });
+  std::vector<std::size_t> alone;
+  std::size_t gldm = requests.size();
+  std::size_t ngtdm = requests.size();
+  for (std::size_t at = 0; at < requests.size(); ++at) {
+    if (requests[at]->family == "gldm" && gldm == requests.size()) gldm = at;
+    else if (requests[at]->family == "ngtdm" && ngtdm == requests.size()) ngtdm = at;
+    else alone.push_back(at);
+  }
+  const bool neighbourhoods = gldm < requests.size() || ngtdm < requests.size();
+  run_tasks(pool, alone.size() + (neighbourhoods ? 1 : 0), [&](std::size_t task) {
+    if (task < alone.size()) {
+      values[alone[task]] = measure_family(sampled, *requests[alone[task]], settings);
+      return;
+    }
+    const auto request = [&](std::size_t at) { return at < requests.size() ? requests[at] : nullptr; };
+    const auto slot = [&](std::size_t at) { return at < requests.size() ? &values[at] : nullptr; };
+    measure_neighbourhoods(sampled, request(gldm), request(ngtdm), settings, slot(gldm), slot(ngtdm));
+  });
   for (std::size_t at = 0; at < requests.size(); ++at) {
     if (!values[at]) return fail(values[at].error());
     add_values(result.values, image.name, requests[at]->family, *values[at]);

@@ -11,6 +11,7 @@
 #include "processing/preprocessing/resampler.h"
 #include "processing/preprocessing/resegmenter.h"
 #include "processing/radiomics/diagnostics.h"
+#include "processing/radiomics/matrices/size_zone.h"
 
 namespace choana::processing {
 namespace {
@@ -62,7 +63,7 @@ Result<CheckedMask> check_mask(const ScalarVolume& image, const MaskVolume& mask
     if (!settings.correct_mask)
       return refuse(ErrorCode::geometry_mismatch, "Image and mask lie on different grids: " + *difference +
                                                       ". Put the mask on the grid of the image, set correctMask, or raise geometryTolerance (at most one voxel).");
-    if (auto inside = check_region_inside(image.geometry, mask, label); !inside) return fail(inside.error());
+    if (auto inside = check_region_inside(image.geometry, mask, label, region.box); !inside) return fail(inside.error());
     checked.corrected = resample_mask(mask, image.geometry);
     checked.region = locate(*checked.corrected, label);
   }
@@ -97,30 +98,13 @@ RegionBox cut_region(const MaskVolume& mask, int label, const VoxelBox& box) {
   return region;
 }
 
-Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const MaskVolume& original_mask, int label, const ExtractionProfile& profile) {
+namespace {
+
+/// What follows once the label is found: normalise, resample or crop, check, resegment.
+Status prepare(PreparedRegion& result, LabelExtent region, const ExtractionProfile& profile, DiagnosticsRecorder& recorder, TaskPool* pool) {
   const ExtractionSettings& settings = profile.settings;
-  if (original_image.voxels.size() != original_image.geometry.voxel_count() || original_mask.labels.size() != original_mask.geometry.voxel_count() ||
-      original_image.voxels.empty() || original_mask.labels.empty())
-    return refuse(ErrorCode::invalid_argument, "The number of voxels does not fit the geometry.");
-  if (label < 1) return refuse(ErrorCode::invalid_argument, "The label must be a whole number above 0.");
-
-  // Each step borrows the volumes of the step before unless it makes new ones.
-  PreparedRegion result{&original_image, &original_mask};
-  result.resegment_shape = settings.resegment_shape;
-  result.label = label;
-  LabelExtent region = locate(original_mask, label);
-  result.voxels_original = region.voxels;
-  if (result.voxels_original == 0) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
-  result.volume_original_ml = static_cast<double>(result.voxels_original) * original_mask.geometry.voxel_volume_mm3() / 1000;
-
-  DiagnosticsRecorder recorder(result.diagnostics);
-  if (settings.additional_info) {
-    recorder.add_versions();
-    recorder.add_configuration(profile, label);
-    recorder.add_image(original_image, "original");
-    recorder.add_mask(nullptr, original_mask, label, "original");
-  }
-
+  const int label = result.label;
+  const Vector3 spacing_before = result.mask->geometry.spacing_mm();
   OwnedOrLent<ScalarVolume>& image = result.image;
   OwnedOrLent<MaskVolume>& mask = result.mask;
   if (settings.normalize) {
@@ -129,7 +113,8 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
     image = std::move(*scaled);
   }
   if (settings.interpolator && settings.resampled_pixel_spacing_mm) {
-    auto resampled = resample_to_spacing(*image, *mask, label, *settings.resampled_pixel_spacing_mm, *settings.interpolator, settings.pad_distance_voxels);
+    auto resampled = resample_to_spacing(*image, *mask, label, region.box, *settings.resampled_pixel_spacing_mm, *settings.interpolator,
+                                         settings.pad_distance_voxels, pool);
     if (!resampled) return fail(resampled.error());
     image = std::move(resampled->image);
     mask = std::move(resampled->mask);
@@ -138,9 +123,9 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
       return refuse(ErrorCode::roi_empty, "No voxel of the region is left after resampling: the region is thinner than a new voxel.");
     if (settings.additional_info) {
       recorder.add_image(*image, "interpolated");
-      recorder.add_mask(&*image, *mask, label, "interpolated");
+      recorder.add_mask(&*image, *mask, label, region.box, "interpolated");
     }
-    const Vector3& before = original_mask.geometry.spacing_mm();
+    const Vector3& before = spacing_before;
     const Vector3& after = mask->geometry.spacing_mm();
     const char* axes[] = {"i", "j", "k"};
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -163,7 +148,7 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
   if (!checked) return fail(checked.error());
   if (checked->corrected) {
     mask = std::move(*checked->corrected);
-    if (settings.additional_info) recorder.add_mask(&*image, *mask, label, "corrected");
+    if (settings.additional_info) recorder.add_mask(&*image, *mask, label, checked->region.box, "corrected");
     result.notes.push_back("The mask lay on another grid and was moved onto the grid of the image (nearest neighbour).");
   }
   region = checked->region;
@@ -179,7 +164,7 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
     auto again = check_mask(*image, *range, locate(*range, label), label, settings);
     if (!again) return fail(again.error());
     region = again->region;
-    if (settings.additional_info) recorder.add_mask(&*image, *range, label, "resegmented");
+    if (settings.additional_info) recorder.add_mask(&*image, *range, label, region.box, "resegmented");
     result.resegmented = std::move(*range);
   }
   result.box = region.box;
@@ -187,9 +172,52 @@ Result<PreparedRegion> prepare_region(const ScalarVolume& original_image, const 
   result.voxels_used = result.region.voxels;
   if (result.resegmented && result.voxels_used != result.voxels_resampled)
     result.notes.push_back("Resegmentation kept " + std::to_string(result.voxels_used) + " of " + std::to_string(result.voxels_resampled) + " voxels.");
-  result.components = count_components(result.intensity_mask(), label, region.box);
+  result.components = static_cast<int>(count_parts(result.region.size, result.region.inside));
   if (result.components > 1)
     result.notes.push_back("The region has " + std::to_string(result.components) + " separate parts: diameters and axis lengths span all of them.");
+  return {};
+}
+
+}  // namespace
+
+Result<PreparedRegion> prepare_region(const ScalarVolume& image, const MaskVolume& mask, int label, const ExtractionProfile& profile, TaskPool* pool) {
+  const ExtractionSettings& settings = profile.settings;
+  if (image.voxels.size() != image.geometry.voxel_count() || mask.labels.size() != mask.geometry.voxel_count() || image.voxels.empty() || mask.labels.empty())
+    return refuse(ErrorCode::invalid_argument, "The number of voxels does not fit the geometry.");
+  if (label < 1) return refuse(ErrorCode::invalid_argument, "The label must be a whole number above 0.");
+
+  // Each step borrows the volumes of the step before unless it makes new ones.
+  PreparedRegion result{&image, &mask};
+  result.resegment_shape = settings.resegment_shape;
+  result.label = label;
+  const LabelExtent region = locate(mask, label);
+  result.voxels_original = region.voxels;
+  if (result.voxels_original == 0) return refuse(ErrorCode::roi_empty, "The mask has no voxel with label " + std::to_string(label) + ".");
+  result.volume_original_ml = static_cast<double>(result.voxels_original) * mask.geometry.voxel_volume_mm3() / 1000;
+
+  // Hashes of whole volumes take longer than most steps: they run beside them.
+  std::vector<Diagnostic> of_image;
+  std::vector<Diagnostic> of_mask;
+  std::vector<Diagnostic> of_steps;
+  Status prepared;
+  run_tasks(pool, settings.additional_info ? 3 : 1, [&](std::size_t at) {
+    if (at == 0) {
+      DiagnosticsRecorder recorder(of_steps);
+      prepared = prepare(result, region, profile, recorder, pool);
+    } else if (at == 1) {
+      DiagnosticsRecorder(of_mask).add_mask(nullptr, mask, label, region.box, "original");
+    } else {
+      DiagnosticsRecorder(of_image).add_image(image, "original");
+    }
+  });
+  if (!prepared) return fail(prepared.error());
+  if (settings.additional_info) {
+    DiagnosticsRecorder recorder(result.diagnostics);
+    recorder.add_versions();
+    recorder.add_configuration(profile, label);
+    for (std::vector<Diagnostic>* some : {&of_image, &of_mask, &of_steps})
+      for (Diagnostic& one : *some) result.diagnostics.push_back(std::move(one));
+  }
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/result.h"
+#include "core/task_pool.h"
 #include "processing/radiomics/extraction_profile.h"
 #include "processing/radiomics/families/shape.h"
 #include "processing/radiomics/image.h"
@@ -48,7 +49,9 @@ struct PreparedRegion {
 /// resample and crop (or preCrop), check the mask, resegment, check again. `image` and `mask` must outlive the result.
 /// Errors: roi_empty (label absent), geometry_mismatch, roi_outside_image, roi_too_small, degenerate_input (a constant image to
 /// normalise), invalid_argument, limit_exceeded.
-[[nodiscard]] Result<PreparedRegion> prepare_region(const ScalarVolume& image, const MaskVolume& mask, int label, const ExtractionProfile& profile);
+/// Diagnostics of the volumes as given and resampling run as tasks of `pool`; nothing depends on it.
+[[nodiscard]] Result<PreparedRegion> prepare_region(const ScalarVolume& image, const MaskVolume& mask, int label, const ExtractionProfile& profile,
+                                                    TaskPool* pool = nullptr);
 
 /// The voxels with `label` in a box of a mask.
 [[nodiscard]] RegionBox cut_region(const MaskVolume& mask, int label, const VoxelBox& box);

@@ -136,6 +136,23 @@ std::vector<Zone> find_zones(const LevelVolume& volume, const std::vector<Cell>&
 
 }  // namespace
 
+std::size_t count_parts(const Index3& size, std::span<const std::uint8_t> region) {
+  LevelVolume volume;
+  volume.size = size;
+  volume.margin = 1;
+  volume.levels = {1};
+  std::vector<std::uint8_t> cells(static_cast<std::size_t>(volume.stride(2)) * static_cast<std::size_t>(size[2] + 2) + lane_slack, 0);
+  for_each_run(size, region, [&](int i, int j, int k, int length) {
+    const auto position = static_cast<std::size_t>((k + 1) * volume.stride(2) + (j + 1) * volume.stride(1) + 1 + i);
+    volume.runs.push_back({position, static_cast<std::uint32_t>(length)});
+    std::memset(cells.data() + position, 1, static_cast<std::size_t>(length));
+  });
+  const std::vector<Zone> zones = find_zones(volume, cells, back_offsets(size, -1));
+  std::size_t parts = 0;
+  for (std::size_t zone = 0; zone < zones.size(); ++zone) parts += zones[zone].parent == zone ? 1u : 0u;
+  return parts;
+}
+
 LevelSizeMatrix count_zones(const LevelVolume& volume, int flat_axis) {
   const std::vector<Index3> back = back_offsets(volume.size, flat_axis);
   const std::vector<Zone> zones = std::visit([&](const auto& cells) { return find_zones(volume, cells, back); }, volume.cells);
