@@ -106,85 +106,132 @@ RecursiveFilter second_derivative(double sigma_mm, double sigma_voxels) {
 }
 
 /// Several lines side by side: the recursion waits for its own last result, so one line alone leaves the processor idle.
-constexpr std::size_t lanes = 4;
-typedef double Lanes __attribute__((vector_size(lanes * sizeof(double))));  // NOLINT: the attribute wants a typedef
+constexpr std::size_t lanes = 16;
+constexpr std::size_t group = 2;  // vectors whose recursions are interleaved
 
-/// Filter lines of x.size() samples; results of [from, to) go to y.
-void filter_lines(const RecursiveFilter& f, const std::vector<Lanes>& x, std::vector<Lanes>& causal, std::size_t from, std::size_t to) {
-  const auto& [n0, n1, n2, n3] = f.n;
-  const auto& [m1, m2, m3, m4] = f.m;
-  const auto& [d1, d2, d3, d4] = f.d;
-  const std::size_t length = x.size();
-  {
-    const Lanes edge = x[0];
-    Lanes x1 = edge;
-    Lanes x2 = edge;
-    Lanes x3 = edge;
-    // Results before the first: the response to a constant. As ITK, it is multiplied by d only there, not carried as a value.
-    const std::array<Lanes, 4> before{edge * f.edge_n[0], edge * f.edge_n[1], edge * f.edge_n[2], edge * f.edge_n[3]};
-    Lanes y1{};
-    Lanes y2{};
-    Lanes y3{};
-    Lanes y4{};
-    for (std::size_t i = 0; i < 4; ++i) {
-      const Lanes in = x[i];
-      Lanes y = in * n0 + x1 * n1 + x2 * n2 + x3 * n3;
-      if (i == 0) y -= before[0] + before[1] + before[2] + before[3];
-      else if (i == 1) y -= y1 * d1 + before[1] + before[2] + before[3];
-      else if (i == 2) y -= y1 * d1 + y2 * d2 + before[2] + before[3];
-      else y -= y1 * d1 + y2 * d2 + y3 * d3 + before[3];
-      causal[i] = y;
-      x3 = x2;
-      x2 = x1;
-      x1 = in;
-      y4 = y3;
-      y3 = y2;
-      y2 = y1;
-      y1 = y;
-    }
-    for (std::size_t i = 4; i < to; ++i) {
-      const Lanes in = x[i];
-      Lanes y = in * n0 + x1 * n1 + x2 * n2 + x3 * n3;
-      y -= y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4;
-      causal[i] = y;
-      x3 = x2;
-      x2 = x1;
-      x1 = in;
-      y4 = y3;
-      y3 = y2;
-      y2 = y1;
-      y1 = y;
-    }
+/// Samples and results of `lanes` lines: sample i of line l at [i * lanes + l].
+struct LineBuffers {
+  std::vector<double> x;
+  std::vector<double> y;
+
+  explicit LineBuffers(std::size_t length) : x(length * lanes), y(length * lanes) {}
+};
+
+/// Filter `group` vectors of lines; results of [from, to) stand in y. Each line sees its operations in ITK's order.
+template <typename Vector>
+[[gnu::always_inline]] inline void filter_group(const RecursiveFilter& f, const double* x, double* y, std::size_t length, std::size_t from, std::size_t to) {
+  constexpr std::size_t width = sizeof(Vector) / sizeof(double);
+  const double n0 = f.n[0], n1 = f.n[1], n2 = f.n[2], n3 = f.n[3];
+  const double m1 = f.m[0], m2 = f.m[1], m3 = f.m[2], m4 = f.m[3];
+  const double d1 = f.d[0], d2 = f.d[1], d3 = f.d[2], d4 = f.d[3];
+  Vector y1[group]{}, y2[group]{}, y3[group]{}, y4[group]{};
+  Vector x1[group], x2[group], x3[group], x4[group], edge[group];
+  for (std::size_t g = 0; g < group; ++g) {
+    std::memcpy(&edge[g], x + g * width, sizeof(Vector));
+    x1[g] = x2[g] = x3[g] = edge[g];
   }
-  const Lanes edge = x[length - 1];
-  Lanes x1 = edge;
-  Lanes x2 = edge;
-  Lanes x3 = edge;
-  Lanes x4 = edge;
-  const std::array<Lanes, 4> before{edge * f.edge_m[0], edge * f.edge_m[1], edge * f.edge_m[2], edge * f.edge_m[3]};
-  Lanes y1{};
-  Lanes y2{};
-  Lanes y3{};
-  Lanes y4{};
-  for (std::size_t step = 0; step < length - from; ++step) {
-    const std::size_t i = length - 1 - step;
-    Lanes y = x1 * m1 + x2 * m2 + x3 * m3 + x4 * m4;
-    if (step >= 4) y -= y1 * d1 + y2 * d2 + y3 * d3 + y4 * d4;
-    else if (step == 0) y -= before[0] + before[1] + before[2] + before[3];
-    else if (step == 1) y -= y1 * d1 + before[1] + before[2] + before[3];
-    else if (step == 2) y -= y1 * d1 + y2 * d2 + before[2] + before[3];
-    else y -= y1 * d1 + y2 * d2 + y3 * d3 + before[3];
-    if (i < to) causal[i] += y;
-    x4 = x3;
-    x3 = x2;
-    x2 = x1;
-    x1 = x[i];
-    y4 = y3;
-    y3 = y2;
-    y2 = y1;
-    y1 = y;
+  const auto shift_results = [&](std::size_t g, const Vector& result) __attribute__((always_inline)) {
+    y4[g] = y3[g];
+    y3[g] = y2[g];
+    y2[g] = y1[g];
+    y1[g] = result;
+  };
+  // Results before the first: the response to a constant. As ITK, it is multiplied by d only there, not carried as a value.
+  const auto before_first = [&](std::size_t step, std::size_t g, const std::array<double, 4>& edge_factor, Vector& result) __attribute__((always_inline)) {
+    const Vector b0 = edge[g] * edge_factor[0], b1 = edge[g] * edge_factor[1], b2 = edge[g] * edge_factor[2], b3 = edge[g] * edge_factor[3];
+    if (step == 0) result -= b0 + b1 + b2 + b3;
+    else if (step == 1) result -= y1[g] * d1 + b1 + b2 + b3;
+    else if (step == 2) result -= y1[g] * d1 + y2[g] * d2 + b2 + b3;
+    else result -= y1[g] * d1 + y2[g] * d2 + y3[g] * d3 + b3;
+  };
+  const auto causal_input = [&](std::size_t i, std::size_t g, Vector& result) __attribute__((always_inline)) {
+    Vector in;
+    std::memcpy(&in, x + i * lanes + g * width, sizeof(Vector));
+    result = in * n0 + x1[g] * n1 + x2[g] * n2 + x3[g] * n3;
+    x3[g] = x2[g];
+    x2[g] = x1[g];
+    x1[g] = in;
+  };
+  for (std::size_t i = 0; i < 4; ++i)
+    for (std::size_t g = 0; g < group; ++g) {
+      Vector result;
+      causal_input(i, g, result);
+      before_first(i, g, f.edge_n, result);
+      shift_results(g, result);
+      std::memcpy(y + i * lanes + g * width, &result, sizeof(Vector));
+    }
+  for (std::size_t i = 4; i < to; ++i)
+    for (std::size_t g = 0; g < group; ++g) {
+      Vector result;
+      causal_input(i, g, result);
+      result -= y1[g] * d1 + y2[g] * d2 + y3[g] * d3 + y4[g] * d4;
+      shift_results(g, result);
+      std::memcpy(y + i * lanes + g * width, &result, sizeof(Vector));
+    }
+  for (std::size_t g = 0; g < group; ++g) {
+    std::memcpy(&edge[g], x + (length - 1) * lanes + g * width, sizeof(Vector));
+    x1[g] = x2[g] = x3[g] = x4[g] = edge[g];
+    y1[g] = y2[g] = y3[g] = y4[g] = Vector{};
   }
+  const auto anticausal_input = [&](std::size_t i, std::size_t g, Vector& result) __attribute__((always_inline)) {
+    result = x1[g] * m1 + x2[g] * m2 + x3[g] * m3 + x4[g] * m4;
+    x4[g] = x3[g];
+    x3[g] = x2[g];
+    x2[g] = x1[g];
+    std::memcpy(&x1[g], x + i * lanes + g * width, sizeof(Vector));
+  };
+  const auto add = [&](std::size_t i, std::size_t g, const Vector& result) __attribute__((always_inline)) {
+    if (i >= to) return;
+    Vector sum;
+    std::memcpy(&sum, y + i * lanes + g * width, sizeof(Vector));
+    sum += result;
+    std::memcpy(y + i * lanes + g * width, &sum, sizeof(Vector));
+  };
+  for (std::size_t step = 0; step < 4 && step < length - from; ++step)
+    for (std::size_t g = 0; g < group; ++g) {
+      Vector result;
+      anticausal_input(length - 1 - step, g, result);
+      before_first(step, g, f.edge_m, result);
+      shift_results(g, result);
+      add(length - 1 - step, g, result);
+    }
+  for (std::size_t step = 4; step < length - from; ++step)
+    for (std::size_t g = 0; g < group; ++g) {
+      Vector result;
+      anticausal_input(length - 1 - step, g, result);
+      result -= y1[g] * d1 + y2[g] * d2 + y3[g] * d3 + y4[g] * d4;
+      shift_results(g, result);
+      add(length - 1 - step, g, result);
+    }
 }
+
+/// Vectors as wide as the processor has them; each line is computed by itself, so the width changes no bit.
+template <std::size_t width>
+struct VectorOf {
+  typedef double type __attribute__((vector_size(width * sizeof(double))));
+};
+template <std::size_t width>
+[[gnu::always_inline]] inline void filter_all(const RecursiveFilter& f, LineBuffers& lines, std::size_t length, std::size_t from, std::size_t to) {
+  for (std::size_t lane = 0; lane < lanes; lane += group * width)
+    filter_group<typename VectorOf<width>::type>(f, lines.x.data() + lane, lines.y.data() + lane, length, from, to);
+}
+using LineFilter = void (*)(const RecursiveFilter&, LineBuffers&, std::size_t, std::size_t, std::size_t);
+
+void filter_plain(const RecursiveFilter& f, LineBuffers& lines, std::size_t length, std::size_t from, std::size_t to) { filter_all<2>(f, lines, length, from, to); }
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) void filter_avx2(const RecursiveFilter& f, LineBuffers& lines, std::size_t length, std::size_t from, std::size_t to) {
+  filter_all<4>(f, lines, length, from, to);
+}
+__attribute__((target("avx512f"))) void filter_avx512(const RecursiveFilter& f, LineBuffers& lines, std::size_t length, std::size_t from, std::size_t to) {
+  filter_all<8>(f, lines, length, from, to);
+}
+LineFilter line_filter() {
+  if (__builtin_cpu_supports("avx512f")) return filter_avx512;
+  return __builtin_cpu_supports("avx2") ? filter_avx2 : filter_plain;
+}
+#else
+LineFilter line_filter() { return filter_plain; }
+#endif
 
 /// A box of floats cut out of an image.
 struct Block {
@@ -208,8 +255,8 @@ void filter_axis(const RecursiveFilter& filter, const T* input, const VoxelBox& 
   // Lanes run along i where they can, for neighbours in i lie side by side in memory.
   const std::size_t lane_axis = axis == 0 ? 1 : 0;
   const std::size_t other = axis == 2 ? 1 : 2;
-  std::vector<Lanes> x(length);
-  std::vector<Lanes> y(length);
+  LineBuffers lines(length);
+  const LineFilter filter_lines = line_filter();
   Index3 at = out.lower;
   for (at[other] = out.lower[other]; at[other] < out.lower[other] + out.size[other]; ++at[other])
     for (int lane = 0; lane < out.size[lane_axis]; lane += static_cast<int>(lanes)) {
@@ -224,13 +271,24 @@ void filter_axis(const RecursiveFilter& filter, const T* input, const VoxelBox& 
         if (b != a) out_offset += (at[b] - out.lower[b]) * out_step[b];
       }
       const T* line = input + offset;
-      for (std::size_t i = 0; i < length; ++i, line += step[a]) {
-        for (std::size_t l = 0; l < lanes; ++l) x[i][l] = static_cast<double>(line[static_cast<std::ptrdiff_t>(std::min(l, count - 1)) * step[lane_axis]]);
+      if (lane_axis == 0 && count == lanes) {
+        for (std::size_t i = 0; i < length; ++i, line += step[a])
+          for (std::size_t l = 0; l < lanes; ++l) lines.x[i * lanes + l] = static_cast<double>(line[l]);
+      } else {
+        std::array<const T*, lanes> each;
+        for (std::size_t l = 0; l < lanes; ++l) each[l] = line + static_cast<std::ptrdiff_t>(std::min(l, count - 1)) * step[lane_axis];
+        for (std::size_t i = 0; i < length; ++i)
+          for (std::size_t l = 0; l < lanes; ++l) lines.x[i * lanes + l] = static_cast<double>(each[l][static_cast<std::ptrdiff_t>(i) * step[a]]);
       }
-      filter_lines(filter, x, y, from, to);
+      filter_lines(filter, lines, length, from, to);
       float* result = output.values.data() + out_offset;
-      for (std::size_t i = from; i < to; ++i, result += out_step[a])
-        for (std::size_t l = 0; l < count; ++l) result[static_cast<std::ptrdiff_t>(l) * out_step[lane_axis]] = static_cast<float>(y[i][l]);
+      if (lane_axis == 0 && count == lanes) {
+        for (std::size_t i = from; i < to; ++i, result += out_step[a])
+          for (std::size_t l = 0; l < lanes; ++l) result[l] = static_cast<float>(lines.y[i * lanes + l]);
+      } else {
+        for (std::size_t i = from; i < to; ++i, result += out_step[a])
+          for (std::size_t l = 0; l < count; ++l) result[static_cast<std::ptrdiff_t>(l) * out_step[lane_axis]] = static_cast<float>(lines.y[i * lanes + l]);
+      }
     }
 }
 
