@@ -280,9 +280,9 @@ bool KernelEvaluator::mark_directions(std::span<std::uint8_t> seen) const {
   return all;
 }
 
-/// Rows and columns are independent, or nearly: whether HXY or HXY2 is larger is decided by rounding, so both are summed in the order of the reference.
-double KernelEvaluator::imc2_of_independent(double total) const {
-  std::vector<std::size_t> order(static_cast<std::size_t>(level_count_));
+/// The matrix of the current direction, rows and columns by ascending level.
+std::vector<double> KernelEvaluator::dense_probabilities(double total, std::vector<std::size_t>& order) const {
+  order.resize(static_cast<std::size_t>(level_count_));
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return level_[a] < level_[b]; });
   const auto n = order.size();
@@ -296,6 +296,34 @@ double KernelEvaluator::imc2_of_independent(double total) const {
       else count = static_cast<double>(cells_[a * n + b]);
       p[row * n + column] = count / total;
     }
+  return p;
+}
+
+/// All pairs start (or end) at one level: its deviation is 0, or 1e-16 as rounding decides, which makes the correlation 1 or 0. Summed in the order of the reference.
+double KernelEvaluator::correlation_of_single_line(double total) const {
+  std::vector<std::size_t> order;
+  const std::vector<double> p = dense_probabilities(total, order);
+  const std::size_t n = order.size();
+  const auto sum = [&](auto&& term) {
+    double result = 0;
+    for (std::size_t row = 0; row < n; ++row)
+      for (std::size_t column = 0; column < n; ++column)
+        result += term(static_cast<double>(level_[order[row]]), static_cast<double>(level_[order[column]]), p[row * n + column]);
+    return result;
+  };
+  const double ux = sum([](double i, double, double q) { return i * q; });
+  const double uy = sum([](double, double j, double q) { return j * q; });
+  const double deviations = std::sqrt(sum([&](double i, double, double q) { return q * ((i - ux) * (i - ux)); })) *
+                            std::sqrt(sum([&](double, double j, double q) { return q * ((j - uy) * (j - uy)); }));
+  if (deviations == 0) return 1;
+  return sum([&](double i, double j, double q) { return q * (i - ux) * (j - uy); }) / (deviations + epsilon);
+}
+
+/// Rows and columns are independent, or nearly: whether HXY or HXY2 is larger is decided by rounding, so both are summed in the order of the reference.
+double KernelEvaluator::imc2_of_independent(double total) const {
+  std::vector<std::size_t> order;
+  const std::vector<double> p = dense_probabilities(total, order);
+  const std::size_t n = order.size();
   std::vector<double> px(n, 0.0);
   std::vector<double> py(n, 0.0);
   for (std::size_t row = 0; row < n; ++row)
@@ -556,7 +584,8 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
     out[cluster_tendency] += tendency;
     out[contrast] += difference_squares / count;
     const double deviations = std::sqrt(variance_x) * std::sqrt(variance_y);
-    out[correlation] += rows < 2 || columns < 2 || deviations == 0 ? 1.0 : covariance / (deviations + epsilon);
+    if (rows != columns && (rows < 2 || columns < 2)) out[correlation] += correlation_of_single_line(total);
+    else out[correlation] += rows < 2 || columns < 2 || deviations == 0 ? 1.0 : covariance / (deviations + epsilon);
     out[difference_average] += difference_mean;
     out[difference_entropy] += difference_entropy_value;
     out[difference_variance] += spread / count;

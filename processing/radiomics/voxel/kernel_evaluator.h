@@ -68,12 +68,12 @@ class KernelEvaluator {
     std::int32_t level = 0;   // local level
     std::int32_t size = 0;
   };
-  struct Moments;
-
   void count_level_sizes(std::span<const Item> items, int size_max, double* stats);
   bool glcm_weighted(double* out);
   bool glrlm_weighted(double* out);
-  double imc2_of_independent(double pairs) const;
+  [[nodiscard]] std::vector<double> dense_probabilities(double total, std::vector<std::size_t>& order) const;
+  [[nodiscard]] double correlation_of_single_line(double total) const;
+  [[nodiscard]] double imc2_of_independent(double total) const;
   double maximal_correlation(double total);
 
   KernelContext context_;
