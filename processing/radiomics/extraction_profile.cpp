@@ -43,15 +43,22 @@ std::optional<bool> read_bool(const YAML::Node& node) {
 std::optional<long> read_integer(const YAML::Node& node) {
   if (!is_plain(node)) return std::nullopt;
   std::string_view text = node.Scalar();
-  if (text.starts_with('+')) text.remove_prefix(1);
+  const bool negative = text.starts_with('-');
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
+  int base = 10;
+  for (const auto& [prefix, of] : {std::pair{"0x", 16}, {"0o", 8}, {"0b", 2}})
+    if (text.starts_with(prefix)) base = of;
+  if (base != 10) text.remove_prefix(2);
+  if (text.starts_with('-')) return std::nullopt;
   long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return negative ? -value : value;
 }
 
 std::optional<double> read_number(const YAML::Node& node) {
   if (!is_plain(node)) return std::nullopt;
+  if (const auto whole = read_integer(node)) return static_cast<double>(*whole);
   std::string_view text = node.Scalar();
   if (text.starts_with('+')) text.remove_prefix(1);
   if (text.find_first_not_of("0123456789.eE+-") != std::string_view::npos) return std::nullopt;

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numbers>
+#include <type_traits>
 #include <utility>
 
 #include "core/near_match.h"
@@ -166,10 +168,19 @@ std::vector<double> cut(const Window<T>& window, const VoxelBox& box) {
   return values;
 }
 
+/// The taps in the precision of the image.
+template <typename T>
+std::vector<T> in_precision(const std::vector<double>& taps, bool normalised_late) {
+  if (std::is_same_v<T, double> || !normalised_late) return {taps.begin(), taps.end()};
+  std::vector<T> result;
+  for (const double tap : taps) result.push_back(static_cast<T>(tap / std::numbers::sqrt2) * static_cast<T>(std::numbers::sqrt2));
+  return result;
+}
+
 template <typename T>
 Result<DerivedImages> decompose(const FilterInput& input, const ExtractionSettings& settings, const WaveletFilters& filters) {
-  const std::vector<T> low(filters.low.begin(), filters.low.end());
-  const std::vector<T> high(filters.high.begin(), filters.high.end());
+  const std::vector<T> low = in_precision<T>(filters.low, filters.normalised_late);
+  const std::vector<T> high = in_precision<T>(filters.high, filters.normalised_late);
   const auto taps = static_cast<int>(low.size());
   std::vector<int> axes{0, 1, 2};
   if (settings.force_2d) std::erase(axes, 2 - settings.force_2d_dimension);
@@ -258,7 +269,7 @@ Result<WaveletFilters> find_wavelet(std::string_view name) {
     }
     std::vector<double> high(synthesis);
     for (std::size_t tap = 0; tap < high.size(); tap += 2) high[tap] = -high[tap];
-    return WaveletFilters{std::move(low), std::move(high)};
+    return WaveletFilters{std::move(low), std::move(high), name.starts_with("coif")};
   }
   for (const char* family : {"cgau", "cmor", "fbsp", "gaus", "mexh", "morl", "shan"})
     if (name.starts_with(family))

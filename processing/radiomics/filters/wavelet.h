@@ -13,6 +13,7 @@ namespace choana::processing {
 struct WaveletFilters {
   std::vector<double> low;
   std::vector<double> high;
+  bool normalised_late = false;  // coif: kept as numbers that sum to 1 and multiplied by sqrt(2) in each precision
 };
 
 /// The filters of a wavelet by its PyWavelets name: haar, db1 to db38, sym2 to sym20, coif1 to coif17, dmey, bior and rbio.
