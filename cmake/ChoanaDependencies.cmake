@@ -44,7 +44,7 @@ target_link_libraries(choana_soci INTERFACE "${SOCI_SQLITE3}" "${SOCI_CORE}" SQL
 
 # Only what N4 and reading of image files need; ITK's use file registers IO factories, which we do explicitly.
 find_package(ITK 5.2 REQUIRED COMPONENTS ITKCommon ITKBiasCorrection ITKImageGrid ITKIONRRD ITKIONIFTI ITKIOMeta
-  ITKIOImageBase ITKThresholding)
+  ITKIOImageBase ITKThresholding ITKMetricsv4 ITKOptimizersv4 ITKTransform)
 
 if(CHOANA_TESTS)
   find_package(GTest REQUIRED)
