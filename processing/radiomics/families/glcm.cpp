@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "processing/radiomics/families/leading_eigenvalue.h"
+
 namespace choana::processing {
 namespace {
 
@@ -54,6 +56,7 @@ class CooccurrenceStatistics {
   double largest = 0;
   Distribution sums;          // p_{x+y}(k)
   Distribution differences;   // p_{|x-y|}(k)
+  mutable LeadingEigenvalue leading;  // tables for MCC
 
   void assign(const CooccurrenceMatrix& source) {
     matrix = &source;
@@ -274,55 +277,70 @@ double maximal_correlation(const S& s) {
   }
   if (row_count < 2) return 0;
   if (static_cast<std::size_t>(std::max(row_count, column_count)) > dense_levels_max) return not_a_number;
-  Eigen::MatrixXd p = Eigen::MatrixXd::Zero(row_count, column_count);
-  Eigen::VectorXd px(row_count);
-  Eigen::VectorXd py(column_count);
-  for (std::size_t at = 0; at < s.level.size(); ++at) {
-    if (row_of[at] >= 0) px(row_of[at]) = s.px[at];
-    if (column_of[at] >= 0) py(column_of[at]) = s.py[at];
-  }
-  for (const MatrixEntry& entry : s.matrix->entries) p(row_of[entry.row], column_of[entry.column]) = entry.count;
-  const Eigen::VectorXd root_x = px.array().sqrt().inverse();
-  const Eigen::VectorXd root_y = py.array().sqrt().inverse();
-  const Eigen::MatrixXd a = root_x.asDiagonal() * p * root_y.asDiagonal();
-  const bool guard_matters = epsilon / (px.minCoeff() * py.minCoeff()) > 1e-8;
+  const auto n = static_cast<std::size_t>(row_count);
+  std::vector<double> px;
+  std::vector<double> py;
+  for (const double p : s.px)
+    if (p > 0) px.push_back(p);
+  for (const double p : s.py)
+    if (p > 0) py.push_back(p);
   const bool symmetric = s.matrix->symmetric;
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(symmetric ? a : Eigen::MatrixXd(a * a.transpose()),
-                                                              guard_matters ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
-  Eigen::Index first = 0;
-  Eigen::Index second = 1;
-  const Eigen::VectorXd values = solver.eigenvalues();
-  const auto magnitude = [&](Eigen::Index at) { return symmetric ? values(at) * values(at) : std::max(0.0, values(at)); };
-  if (magnitude(second) > magnitude(first)) std::swap(first, second);
-  Eigen::Index third = -1;
-  for (Eigen::Index at = 2; at < values.size(); ++at) {
-    if (magnitude(at) > magnitude(first)) {
-      third = second;
-      second = first;
-      first = at;
-    } else if (magnitude(at) > magnitude(second)) {
-      third = second;
-      second = at;
-    } else if (third < 0 || magnitude(at) > magnitude(third)) {
-      third = at;
+  const auto inverse_roots = [](const std::vector<double>& marginal) {
+    std::vector<double> roots;
+    for (const double p : marginal) roots.push_back(1 / std::sqrt(p));
+    return roots;
+  };
+  const std::vector<double> rx = inverse_roots(px);
+  const std::vector<double> ry = inverse_roots(py);
+  LeadingEigenvalue& leading = s.leading;
+  leading.resize(n);
+  // The first eigenvector is known: sqrt(px), of eigenvalue 1. Without it the second is the largest.
+  if (symmetric) {
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) leading.at(i, j) = -(px[i] * rx[i]) * (px[j] * rx[j]);
+    for (const MatrixEntry& entry : s.matrix->entries) {
+      const auto i = static_cast<std::size_t>(row_of[entry.row]);
+      const auto j = static_cast<std::size_t>(column_of[entry.column]);
+      leading.at(i, j) += entry.count * rx[i] * ry[j];
     }
-  }
-  double eigenvalue = magnitude(second);
-  if (guard_matters) {
-    const double gap = std::min(magnitude(first) - eigenvalue, third < 0 ? 1.0 : eigenvalue - magnitude(third));
-    if (gap < 1e-3) {
-      eigenvalue = std::max(0.0, second_eigenvalue_of_q(p, px, py));
-    } else {
-      const Eigen::VectorXd u = solver.eigenvectors().col(second);
-      const Eigen::RowVectorXd v = u.transpose() * a;
-      double shift = 0;
-      for (Eigen::Index i = 0; i < p.rows(); ++i)
-        for (Eigen::Index k = 0; k < p.cols(); ++k)
-          if (p(i, k) > 0) shift += u(i) * a(i, k) * v(k) * epsilon / (px(i) * py(k) + epsilon);
-      eigenvalue = std::max(0.0, eigenvalue - shift);
+  } else {
+    Eigen::MatrixXd a = Eigen::MatrixXd::Zero(row_count, column_count);
+    for (const MatrixEntry& entry : s.matrix->entries) {
+      const auto i = row_of[entry.row];
+      const auto j = column_of[entry.column];
+      a(i, j) = entry.count * rx[static_cast<std::size_t>(i)] * ry[static_cast<std::size_t>(j)];
     }
+    const Eigen::MatrixXd squared = a * a.transpose();
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j)
+        leading.at(i, j) = squared(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)) - (px[i] * rx[i]) * (px[j] * rx[j]);
   }
-  return std::sqrt(eigenvalue);
+  const double found = leading.find();
+  const double eigenvalue = symmetric ? found * found : std::max(0.0, found);
+  const bool guard_matters = epsilon / (*std::min_element(px.begin(), px.end()) * *std::min_element(py.begin(), py.end())) > 1e-8;
+  if (!guard_matters) return std::sqrt(eigenvalue);
+
+  constexpr double gap_least = 1e-3;
+  const double third = eigenvalue - gap_least;
+  if (1 - eigenvalue < gap_least || (third > 0 && leading.count_beyond(symmetric ? std::sqrt(third) : third) > 1) || third <= 0) {
+    Eigen::MatrixXd p = Eigen::MatrixXd::Zero(row_count, column_count);
+    for (const MatrixEntry& entry : s.matrix->entries) p(row_of[entry.row], column_of[entry.column]) = entry.count;
+    return std::sqrt(std::max(0.0, second_eigenvalue_of_q(p, Eigen::Map<const Eigen::VectorXd>(px.data(), row_count), Eigen::Map<const Eigen::VectorXd>(py.data(), column_count))));
+  }
+  const std::vector<double> u = leading.vector_of(found);
+  std::vector<double> v(py.size(), 0);  // u^T A
+  for (const MatrixEntry& entry : s.matrix->entries) {
+    const auto i = static_cast<std::size_t>(row_of[entry.row]);
+    const auto j = static_cast<std::size_t>(column_of[entry.column]);
+    v[j] += u[i] * entry.count * rx[i] * ry[j];
+  }
+  double shift = 0;
+  for (const MatrixEntry& entry : s.matrix->entries) {
+    const auto i = static_cast<std::size_t>(row_of[entry.row]);
+    const auto j = static_cast<std::size_t>(column_of[entry.column]);
+    shift += u[i] * entry.count * rx[i] * ry[j] * v[j] * epsilon / (px[i] * py[j] + epsilon);
+  }
+  return std::sqrt(std::max(0.0, eigenvalue - shift));
 }
 
 using Row = FeatureRow<CooccurrenceStatistics>;
