@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <optional>
 
+#include "core/vectorised.h"
 #include "processing/preprocessing/n4/intensity_sharpening.h"
 #include "processing/preprocessing/n4/running_variation.h"
 
@@ -52,7 +52,7 @@ struct Included {
 
 /// A sum of products in eight parts: the same on every processor, and without a chain of additions that wait for each other.
 template <typename Sum>
-Sum dot(const float* a, const float* b, int count) {
+inline Sum dot_lanes(const float* a, const float* b, int count) {
   constexpr int lanes = 8;
   Sum part[lanes] = {};
   int n = 0;
@@ -63,22 +63,74 @@ Sum dot(const float* a, const float* b, int count) {
   return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7])) + rest;
 }
 
+CHOANA_VECTORISED float dot(const float* a, const float* b, int count) { return dot_lanes<float>(a, b, count); }
+
+/// The series of exp up to x^4 / 24, in double: exact to float's last place for |x| <= 0.01. Returns the largest |x|.
+CHOANA_VECTORISED float exponentials_near_0(const float* d, std::size_t count, float* result) {
+  constexpr std::size_t lanes = 8;
+  float largest[lanes] = {};
+  std::size_t n = 0;
+  for (; n + lanes <= count; n += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const auto x = static_cast<double>(d[n + lane]);
+      const float size = std::fabs(d[n + lane]);
+      largest[lane] = size > largest[lane] ? size : largest[lane];
+      result[n + lane] = static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24)))));
+    }
+  for (; n < count; ++n) {
+    const auto x = static_cast<double>(d[n]);
+    largest[0] = std::max(largest[0], std::fabs(d[n]));
+    result[n] = static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24)))));
+  }
+  return *std::max_element(largest, largest + lanes);
+}
+
+/// The series up to x^7 / 5040: |x| <= 0.3.
+float exponential(float d) {
+  if (std::fabs(d) > 0.3F) return std::exp(d);
+  const auto x = static_cast<double>(d);
+  return static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24 + x * (1.0 / 120 + x * (1.0 / 720 + x * (1.0 / 5040))))))));
+}
+
 /// exp of differences of fields, which are small but for the first iterations, in place.
 void exponentials(float* values, std::size_t count) {
-  constexpr std::size_t block = 64;
+  constexpr std::size_t block = 256;
   float result[block];
   for (std::size_t start = 0; start < count; start += block) {
     const std::size_t length = std::min(block, count - start);
     float* d = values + start;
-    std::size_t far = 0;
-    for (std::size_t n = 0; n < length; ++n) {
-      const auto x = static_cast<double>(d[n]);
-      far += std::fabs(d[n]) > 0.3F ? 1U : 0U;
-      result[n] = static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24 + x * (1.0 / 120 + x * (1.0 / 720 + x * (1.0 / 5040))))))));
-    }
-    for (std::size_t n = 0; n < length && far > 0; ++n)
-      if (std::fabs(d[n]) > 0.3F) result[n] = std::exp(d[n]);
+    if (exponentials_near_0(d, length, result) > 0.01F)
+      for (std::size_t n = 0; n < length; ++n) result[n] = exponential(d[n]);
     std::copy_n(result, length, d);
+  }
+}
+
+/// Range of log_image - field.
+CHOANA_VECTORISED void widen_range(const float* log_image, const float* field, std::size_t count, float& lowest, float& highest) {
+  constexpr std::size_t lanes = 8;
+  float low[lanes], high[lanes];
+  std::fill_n(low, lanes, lowest);
+  std::fill_n(high, lanes, highest);
+  std::size_t n = 0;
+  for (; n + lanes <= count; n += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const float v = log_image[n + lane] - field[n + lane];
+      low[lane] = v < low[lane] ? v : low[lane];
+      high[lane] = v > high[lane] ? v : high[lane];
+    }
+  for (; n < count; ++n) {
+    low[0] = std::min(low[0], log_image[n] - field[n]);
+    high[0] = std::max(high[0], log_image[n] - field[n]);
+  }
+  lowest = *std::min_element(low, low + lanes);
+  highest = *std::max_element(high, high + lanes);
+}
+
+/// The new field at the voxels of a row, and by how much it fell.
+CHOANA_VECTORISED void replace_field(const float* next, std::size_t count, float* field, float* update) {
+  for (std::size_t n = 0; n < count; ++n) {
+    update[n] = field[n] - next[n];
+    field[n] = next[n];
   }
 }
 
@@ -190,28 +242,11 @@ class Estimator {
 
   /// Range of v over a slice, but for the very first included voxel, which ITK tries as maximum only.
   void find_range(std::size_t slice) {
-    constexpr std::size_t lanes = 8;
-    std::size_t n = included_.slices[slice].begin();
+    const std::size_t begin = std::max<std::size_t>(included_.slices[slice].begin(), 1);
     const std::size_t end = included_.slices[slice].end();
-    float low[lanes], high[lanes];
-    std::fill_n(low, lanes, std::numeric_limits<float>::infinity());
-    std::fill_n(high, lanes, -std::numeric_limits<float>::infinity());
-    const float* log_image = included_.log_image.data();
-    const float* field = field_.data();
-    if (n == 0) n = 1;
-    for (; n + lanes <= end; n += lanes)
-      for (std::size_t lane = 0; lane < lanes; ++lane) {
-        const float v = log_image[n + lane] - field[n + lane];
-        low[lane] = v < low[lane] ? v : low[lane];
-        high[lane] = v > high[lane] ? v : high[lane];
-      }
-    for (; n < end; ++n) {
-      const float v = log_image[n] - field[n];
-      low[0] = std::min(low[0], v);
-      high[0] = std::max(high[0], v);
-    }
-    lows_[slice] = *std::min_element(low, low + lanes);
-    highs_[slice] = *std::max_element(high, high + lanes);
+    lows_[slice] = std::numeric_limits<float>::infinity();
+    highs_[slice] = -std::numeric_limits<float>::infinity();
+    widen_range(included_.log_image.data() + begin, field_.data() + begin, end - begin, lows_[slice], highs_[slice]);
   }
 
   [[nodiscard]] float value_at(std::size_t n) const { return included_.log_image[n] - field_[n]; }
@@ -299,7 +334,7 @@ class Estimator {
           const float* weights = matrix + point * index_of(size_[0]) + begin;
           const float* voxels = scratch.row.data() + begin;
           // The denominators decide which control points have any support, and are made once a level: in double.
-          sum = lookup == nullptr ? dot<double>(weights, voxels, end - begin) : static_cast<double>(dot<float>(weights, voxels, end - begin));
+          sum = lookup == nullptr ? dot_lanes<double>(weights, voxels, end - begin) : static_cast<double>(dot(weights, voxels, end - begin));
         }
         scratch.collapsed[point] = sum;
       }
@@ -325,11 +360,7 @@ class Estimator {
         float* update = updates_.data() + row.begin;
         const std::size_t count = row.end - row.begin;
         if (row.contiguous()) {
-          const float* next = scratch.row.data() + row.first;
-          for (std::size_t n = 0; n < count; ++n) {
-            update[n] = field[n] - next[n];
-            field[n] = next[n];
-          }
+          replace_field(scratch.row.data() + row.first, count, field, update);
         } else {
           const std::int32_t* x = included_.x.data() + row.begin;
           for (std::size_t n = 0; n < count; ++n) {

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "core/vectorised.h"
+
 namespace choana::processing {
 namespace {
 
@@ -31,6 +33,16 @@ SplineAxis flat_axis(int samples) { return axis_at(std::vector<double>(index_of(
 double pulled_in(double u, int spans, int samples) {
   const double epsilon = 1e-3 * spans / (samples - 1);
   return std::abs(u - spans) <= epsilon ? spans - epsilon : u;
+}
+
+/// row = b0 g0 + b1 g1 + b2 g2 + b3 g3, the four taps lying `stride` apart.
+CHOANA_VECTORISED void sum_cubic(const float* taps, std::ptrdiff_t stride, const float* g, int begin, int end, float* row) {
+  const float* b0 = taps;
+  const float* b1 = taps + stride;
+  const float* b2 = taps + 2 * stride;
+  const float* b3 = taps + 3 * stride;
+  const float g0 = g[0], g1 = g[1], g2 = g[2], g3 = g[3];
+  for (int x = begin; x < end; ++x) row[x] = b0[x] * g0 + b1[x] * g1 + b2[x] * g2 + b3[x] * g3;
 }
 
 }  // namespace
@@ -127,12 +139,7 @@ void RowEvaluator::evaluate(const float* g, int first, int last, float* row) con
     const float* values = g + span.control_point;
     const float* taps = taps_.data();
     if (order_ == 3) {
-      const float* b0 = taps;
-      const float* b1 = taps + samples_;
-      const float* b2 = taps + 2 * samples_;
-      const float* b3 = taps + 3 * samples_;
-      const float g0 = values[0], g1 = values[1], g2 = values[2], g3 = values[3];
-      for (int x = begin; x < end; ++x) row[x] = b0[x] * g0 + b1[x] * g1 + b2[x] * g2 + b3[x] * g3;
+      sum_cubic(taps, samples_, values, begin, end, row);
       continue;
     }
     for (int x = begin; x < end; ++x) row[x] = taps[x] * values[0];

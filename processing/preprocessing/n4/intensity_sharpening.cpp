@@ -4,22 +4,40 @@
 #include <array>
 #include <cmath>
 
+#include "core/vectorised.h"
 #include "processing/preprocessing/n4/fourier.h"
 
 namespace choana::processing {
 namespace {
 
-constexpr std::size_t block = 256;
+constexpr std::size_t block = 512;
 constexpr int copies = 4;
 constexpr int count_shift = 44;
 constexpr float offset_scale = 16777216.0F;  // 2^24: an offset from a value of 1 or more is a whole multiple of 2^-23
 constexpr std::size_t flush_every = (std::size_t{1} << (64 - count_shift)) - 1;
 
-/// s = (v - low) / width for a block of voxels.
-void bin_positions(const float* log_image, const float* field, std::size_t count, const IntensityBins& bins, float* positions) {
+/// Where the values of a block fall: bin and distance from its centre in 2^-24 bins; bin `dropped` for those below the first centre or beyond the last.
+CHOANA_VECTORISED void find_slots(const float* log_image, const float* field, std::size_t count, float low, float width, float last, std::int32_t dropped,
+                                  std::int32_t* slots, std::int32_t* parts) {
   for (std::size_t n = 0; n < count; ++n) {
-    const float v = log_image[n] - field[n];
-    positions[n] = (v - bins.low) / bins.width;
+    const float s = ((log_image[n] - field[n]) - low) / width;
+    // Compared as float, because a far value does not fit an integer.
+    const bool inside = s >= 0 && s <= last;
+    const float at = inside ? s : 0.0F;
+    const auto k = static_cast<std::int32_t>(at);
+    parts[n] = static_cast<std::int32_t>((at - static_cast<float>(k)) * offset_scale);
+    slots[n] = inside ? k : dropped;
+  }
+}
+
+/// Where they are looked up: bin and distance from its centre in bins; the last bin, whose table does not rise, for those below the first centre or beyond it.
+CHOANA_VECTORISED void find_entries(const float* log_image, const float* field, std::size_t count, float low, float width, float last, std::int32_t* slots,
+                                    float* parts) {
+  for (std::size_t n = 0; n < count; ++n) {
+    const float s = ((log_image[n] - field[n]) - low) / width;
+    const float at = s >= 0 && s < last ? s : last;
+    slots[n] = static_cast<std::int32_t>(at);
+    parts[n] = at - static_cast<float>(slots[n]);
   }
 }
 
@@ -33,7 +51,6 @@ TriangularHistogram::TriangularHistogram(int bins)
     : bins_(static_cast<std::size_t>(bins)), values_(bins_, 0), offsets_(bins_, 0), packed_(static_cast<std::size_t>(copies) * (bins_ + 1), 0) {}
 
 void TriangularHistogram::add(const float* log_image, const float* field, std::size_t count, const IntensityBins& bins) {
-  std::array<float, block> position;
   std::array<std::int32_t, block> slot;
   std::array<std::int32_t, block> part;
   const float last = static_cast<float>(bins_ - 1);
@@ -51,15 +68,7 @@ void TriangularHistogram::add(const float* log_image, const float* field, std::s
   };
   for (std::size_t start = 0; start < count; start += block) {
     const std::size_t length = std::min(block, count - start);
-    bin_positions(log_image + start, field + start, length, bins, position.data());
-    for (std::size_t n = 0; n < length; ++n) {
-      const float s = position[n];
-      // Between the last centres, or exactly on the last one; comparisons on the float, because a far value does not fit an integer.
-      const bool inside = s >= 0 && s <= last;
-      const auto k = static_cast<std::int32_t>(inside ? s : 0.0F);
-      part[n] = static_cast<std::int32_t>(((inside ? s : 0.0F) - static_cast<float>(k)) * offset_scale);
-      slot[n] = inside ? k : dropped;
-    }
+    find_slots(log_image + start, field + start, length, bins.low, bins.width, last, dropped, slot.data(), part.data());
     for (std::size_t n = 0; n < length; ++n)
       packed_[(n % copies) * stride + static_cast<std::size_t>(slot[n])] += (std::uint64_t{1} << count_shift) + static_cast<std::uint64_t>(part[n]);
     unflushed += length;
@@ -158,13 +167,7 @@ void SharpeningLookup::residuals(const float* log_image, const float* field, std
   const float last = static_cast<float>(entries_.size() - 1);
   for (std::size_t start = 0; start < count; start += block) {
     const std::size_t length = std::min(block, count - start);
-    bin_positions(log_image + start, field + start, length, bins_, position.data());
-    for (std::size_t n = 0; n < length; ++n) {
-      const float s = position[n];
-      const float at = s >= 0 && s < last ? s : last;
-      slot[n] = static_cast<std::int32_t>(at);
-      position[n] = at - static_cast<float>(slot[n]);
-    }
+    find_entries(log_image + start, field + start, length, bins_.low, bins_.width, last, slot.data(), position.data());
     for (std::size_t n = 0; n < length; ++n) {
       const Entry entry = entries_[static_cast<std::size_t>(slot[n])];
       const float v = log_image[start + n] - field[start + n];

@@ -1,13 +1,59 @@
 #include "processing/preprocessing/n4/running_variation.h"
 
+#include <bit>
 #include <cmath>
-#include <limits>
+#include <cstdint>
+
+#include "core/vectorised.h"
 
 namespace choana::processing {
 namespace {
 
 constexpr std::size_t block = 32;
+constexpr std::size_t lanes = 8;
 constexpr float count_max = 16777216.0F;  // 2^24: one more is not a float
+
+/// Two to the power of the exponent of a normal float.
+double binade(float value) { return std::bit_cast<double>(static_cast<std::uint64_t>((std::bit_cast<std::uint32_t>(value) >> 23U) + 896U) << 52U); }
+
+bool has_fraction(float value) { return (std::bit_cast<std::uint32_t>(value) & 0x7FFFFFU) != 0; }
+
+/// Differences from the mean. Returns whether one of them is not within the limit.
+CHOANA_VECTORISED bool leave_limit(const float* values, float mean, float limit, float* differences) {
+  std::uint32_t beyond[lanes] = {};
+  for (std::size_t i = 0; i < block; i += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const float difference = values[i + lane] - mean;
+      differences[i + lane] = difference;
+      beyond[lane] |= std::fabs(difference) < limit ? 0U : 1U;
+    }
+  std::uint32_t any = 0;
+  for (const std::uint32_t one : beyond) any |= one;
+  return any != 0;
+}
+
+/// Sum of (e - M)^2 (n - 1) / n, each rounded to whole units. Returns -1 if one of them is too near to the middle between two.
+CHOANA_VECTORISED double whole_units(const float* differences, double first, double step, double per_unit) {
+  constexpr double whole = 6755399441055744.0;  // 1.5 * 2^52: adding and subtracting rounds to a whole number
+  double sum[lanes] = {};
+  double doubtful[lanes] = {};
+  for (std::size_t i = 0; i < block; i += lanes)
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const double n = first + step * static_cast<double>(static_cast<int>(i + lane));
+      const float d = differences[i + lane];
+      const double units = static_cast<double>(d * d) * (n - 1.0) / n * per_unit;
+      const double rounded = (units + whole) - whole;
+      sum[lane] += rounded;
+      // Near the middle the double sum Q + t decides, not t alone; beyond 2^24 the binade is left anyway.
+      doubtful[lane] += std::fabs(std::fabs(units - rounded) - 0.5) < 1e-6 || !(units < 16777216.0) ? 1.0 : 0.0;
+    }
+  double total = 0, doubts = 0;
+  for (std::size_t lane = 0; lane < lanes; ++lane) {
+    total += sum[lane];
+    doubts += doubtful[lane];
+  }
+  return doubts == 0 ? total : -1;
+}
 
 }  // namespace
 
@@ -28,39 +74,20 @@ bool RunningVariation::add_block(const float* values) {
   const bool saturated = count_ >= count_max;
   if (!saturated && count_ + static_cast<float>(block) > count_max) return false;
 
-  // M stays while |e - M| / N is below half a unit of its last place; the two per cent are for the rounding of e / N.
-  const float half_unit = 0.5F * (mean_ - std::nextafter(mean_, 0.0F));
-  const float limit = 0.98F * count_ * half_unit;
-  float difference[block];
-  bool moves = false;
-  for (std::size_t i = 0; i < block; ++i) {
-    difference[i] = values[i] - mean_;
-    moves |= !(std::fabs(difference[i]) < limit);
-  }
-  if (moves) return false;
+  // M stays while |e - M| / N is below half a unit of its last place; the two per cent are for the rounding of e / N. Below a power of
+  // two the unit is half of that above.
+  const double mean_unit = binade(mean_) * 0x1p-24;
+  const auto limit = static_cast<float>(0.98 * 0.5 * mean_unit * static_cast<double>(count_) * (has_fraction(mean_) ? 2 : 1));
+  float differences[block];
+  if (leave_limit(values, mean_, limit, differences)) return false;
 
-  const int exponent = std::ilogb(squares_);
-  const double unit = std::ldexp(1.0, exponent - 23);
-  const double per_unit = 1.0 / unit;
+  const double floor = binade(squares_);
+  const double unit = floor * 0x1p-23;
   const double first = saturated ? static_cast<double>(count_max) : static_cast<double>(count_) + 1.0;
-  const double step = saturated ? 0.0 : 1.0;
-  constexpr double whole = 6755399441055744.0;  // 1.5 * 2^52: adding and subtracting rounds to a whole number
-  constexpr std::size_t lanes = 4;
-  double sum[lanes] = {};
-  double doubtful[lanes] = {};
-  for (std::size_t i = 0; i < block; i += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const double n = first + step * static_cast<double>(static_cast<int>(i + lane));
-      const float d = difference[i + lane];
-      const double units = static_cast<double>(d * d) * (n - 1.0) / n * per_unit;
-      const double rounded = (units + whole) - whole;
-      sum[lane] += rounded;
-      // Near a tie the double sum Q + t decides, not t alone; beyond 2^24 the binade is left anyway.
-      doubtful[lane] += std::fabs(std::fabs(units - rounded) - 0.5) < 1e-6 || !(units < 16777216.0) ? 1.0 : 0.0;
-    }
-  if (doubtful[0] + doubtful[1] + doubtful[2] + doubtful[3] != 0.0) return false;
-  const double grown = static_cast<double>(squares_) + ((sum[0] + sum[1]) + (sum[2] + sum[3])) * unit;
-  if (!(grown < std::ldexp(1.0, exponent + 1))) return false;
+  const double units = whole_units(differences, first, saturated ? 0.0 : 1.0, 1.0 / unit);
+  if (units < 0) return false;
+  const double grown = static_cast<double>(squares_) + units * unit;
+  if (!(grown < 2 * floor)) return false;
   squares_ = static_cast<float>(grown);
   if (!saturated) count_ += static_cast<float>(block);
   return true;
