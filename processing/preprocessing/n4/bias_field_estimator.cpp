@@ -65,24 +65,15 @@ inline Sum dot_lanes(const float* a, const float* b, int count) {
 
 CHOANA_VECTORISED float dot(const float* a, const float* b, int count) { return dot_lanes<float>(a, b, count); }
 
-/// The series of exp up to x^4 / 24, in double: exact to float's last place for |x| <= 0.01. Returns the largest |x|.
-CHOANA_VECTORISED float exponentials_near_0(const float* d, std::size_t count, float* result) {
-  constexpr std::size_t lanes = 8;
-  float largest[lanes] = {};
-  std::size_t n = 0;
-  for (; n + lanes <= count; n += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const auto x = static_cast<double>(d[n + lane]);
-      const float size = std::fabs(d[n + lane]);
-      largest[lane] = size > largest[lane] ? size : largest[lane];
-      result[n + lane] = static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24)))));
-    }
-  for (; n < count; ++n) {
+/// The series of exp up to x^4 / 24, in double: exact to float's last place for |x| <= 0.01. Returns whether all are.
+CHOANA_VECTORISED bool exponentials_near_0(const float* d, std::size_t count, float* result) {
+  std::int32_t far = 0;
+  for (std::size_t n = 0; n < count; ++n) {
     const auto x = static_cast<double>(d[n]);
-    largest[0] = std::max(largest[0], std::fabs(d[n]));
+    far |= std::fabs(d[n]) > 0.01F ? 1 : 0;
     result[n] = static_cast<float>(1.0 + x * (1.0 + x * (1.0 / 2 + x * (1.0 / 6 + x * (1.0 / 24)))));
   }
-  return *std::max_element(largest, largest + lanes);
+  return far == 0;
 }
 
 /// The series up to x^7 / 5040: |x| <= 0.3.
@@ -99,7 +90,7 @@ void exponentials(float* values, std::size_t count) {
   for (std::size_t start = 0; start < count; start += block) {
     const std::size_t length = std::min(block, count - start);
     float* d = values + start;
-    if (exponentials_near_0(d, length, result) > 0.01F)
+    if (!exponentials_near_0(d, length, result))
       for (std::size_t n = 0; n < length; ++n) result[n] = exponential(d[n]);
     std::copy_n(result, length, d);
   }

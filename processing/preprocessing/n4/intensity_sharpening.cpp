@@ -16,17 +16,16 @@ constexpr int count_shift = 44;
 constexpr float offset_scale = 16777216.0F;  // 2^24: an offset from a value of 1 or more is a whole multiple of 2^-23
 constexpr std::size_t flush_every = (std::size_t{1} << (64 - count_shift)) - 1;
 
-/// Where the values of a block fall: bin and distance from its centre in 2^-24 bins; bin `dropped` for those below the first centre or beyond the last.
-CHOANA_VECTORISED void find_slots(const float* log_image, const float* field, std::size_t count, float low, float width, float last, std::int32_t dropped,
-                                  std::int32_t* slots, std::int32_t* parts) {
+/// Where the values of a block fall: bin and distance from its centre in 2^-24 bins; the bin behind the last for those below the first centre or beyond the last.
+CHOANA_VECTORISED void find_slots(const float* log_image, const float* field, std::size_t count, float low, float width, float last, std::int32_t* slots,
+                                  std::int32_t* parts) {
+  const float dropped = last + 1;
   for (std::size_t n = 0; n < count; ++n) {
-    const float s = ((log_image[n] - field[n]) - low) / width;
     // Compared as float, because a far value does not fit an integer.
-    const bool inside = s >= 0 && s <= last;
-    const float at = inside ? s : 0.0F;
-    const auto k = static_cast<std::int32_t>(at);
-    parts[n] = static_cast<std::int32_t>((at - static_cast<float>(k)) * offset_scale);
-    slots[n] = inside ? k : dropped;
+    const float s = ((log_image[n] - field[n]) - low) / width;
+    const float at = s >= 0 && s <= last ? s : dropped;
+    slots[n] = static_cast<std::int32_t>(at);
+    parts[n] = static_cast<std::int32_t>((at - static_cast<float>(slots[n])) * offset_scale);
   }
 }
 
@@ -54,7 +53,6 @@ void TriangularHistogram::add(const float* log_image, const float* field, std::s
   std::array<std::int32_t, block> slot;
   std::array<std::int32_t, block> part;
   const float last = static_cast<float>(bins_ - 1);
-  const auto dropped = static_cast<std::int32_t>(bins_);
   const std::size_t stride = bins_ + 1;
   std::size_t unflushed = 0;
   const auto flush = [&] {
@@ -68,7 +66,7 @@ void TriangularHistogram::add(const float* log_image, const float* field, std::s
   };
   for (std::size_t start = 0; start < count; start += block) {
     const std::size_t length = std::min(block, count - start);
-    find_slots(log_image + start, field + start, length, bins.low, bins.width, last, dropped, slot.data(), part.data());
+    find_slots(log_image + start, field + start, length, bins.low, bins.width, last, slot.data(), part.data());
     for (std::size_t n = 0; n < length; ++n)
       packed_[(n % copies) * stride + static_cast<std::size_t>(slot[n])] += (std::uint64_t{1} << count_shift) + static_cast<std::uint64_t>(part[n]);
     unflushed += length;

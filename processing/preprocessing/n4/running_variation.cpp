@@ -10,7 +10,6 @@ namespace choana::processing {
 namespace {
 
 constexpr std::size_t block = 32;
-constexpr std::size_t lanes = 8;
 constexpr float count_max = 16777216.0F;  // 2^24: one more is not a float
 
 /// Two to the power of the exponent of a normal float.
@@ -20,39 +19,34 @@ bool has_fraction(float value) { return (std::bit_cast<std::uint32_t>(value) & 0
 
 /// Differences from the mean. Returns whether one of them is not within the limit.
 CHOANA_VECTORISED bool leave_limit(const float* values, float mean, float limit, float* differences) {
-  std::uint32_t beyond[lanes] = {};
-  for (std::size_t i = 0; i < block; i += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const float difference = values[i + lane] - mean;
-      differences[i + lane] = difference;
-      beyond[lane] |= std::fabs(difference) < limit ? 0U : 1U;
-    }
-  std::uint32_t any = 0;
-  for (const std::uint32_t one : beyond) any |= one;
-  return any != 0;
+  std::int32_t beyond = 0;
+  for (std::size_t i = 0; i < block; ++i) {
+    differences[i] = values[i] - mean;
+    beyond |= std::fabs(differences[i]) < limit ? 0 : 1;
+  }
+  return beyond != 0;
 }
 
 /// Sum of (e - M)^2 (n - 1) / n, each rounded to whole units. Returns -1 if one of them is too near to the middle between two.
 CHOANA_VECTORISED double whole_units(const float* differences, double first, double step, double per_unit) {
   constexpr double whole = 6755399441055744.0;  // 1.5 * 2^52: adding and subtracting rounds to a whole number
-  double sum[lanes] = {};
-  double doubtful[lanes] = {};
-  for (std::size_t i = 0; i < block; i += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
-      const double n = first + step * static_cast<double>(static_cast<int>(i + lane));
-      const float d = differences[i + lane];
-      const double units = static_cast<double>(d * d) * (n - 1.0) / n * per_unit;
-      const double rounded = (units + whole) - whole;
-      sum[lane] += rounded;
-      // Near the middle the double sum Q + t decides, not t alone; beyond 2^24 the binade is left anyway.
-      doubtful[lane] += std::fabs(std::fabs(units - rounded) - 0.5) < 1e-6 || !(units < 16777216.0) ? 1.0 : 0.0;
-    }
-  double total = 0, doubts = 0;
-  for (std::size_t lane = 0; lane < lanes; ++lane) {
-    total += sum[lane];
-    doubts += doubtful[lane];
+  double rounded[block];
+  double doubtful[block];
+  for (int i = 0; i < static_cast<int>(block); ++i) {
+    const double n = first + step * static_cast<double>(i);
+    const float d = differences[i];
+    const double units = static_cast<double>(d * d) * (n - 1.0) / n * per_unit;
+    rounded[i] = (units + whole) - whole;
+    // Near the middle the double sum Q + t decides, not t alone; beyond 2^24 the binade is left anyway.
+    const double from_middle = std::fabs(std::fabs(units - rounded[i]) - 0.5);
+    doubtful[i] = from_middle < 1e-6 ? 1.0 : units < 16777216.0 ? 0.0 : 1.0;
   }
-  return doubts == 0 ? total : -1;
+  for (std::size_t half = block / 2; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) {
+      rounded[i] += rounded[i + half];
+      doubtful[i] += doubtful[i + half];
+    }
+  return doubtful[0] == 0 ? rounded[0] : -1;
 }
 
 }  // namespace
