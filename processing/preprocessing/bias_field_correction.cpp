@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "processing/preprocessing/n4/bias_field_estimator.h"
+#include "processing/preprocessing/otsu_threshold.h"
 
 namespace choana::processing {
 namespace {
@@ -93,7 +94,7 @@ Result<N4Run> run_own_n4(const SeriesVolume& series, const std::vector<std::uint
                ? stretched_axis(geometry.size()[a], points, order)
                : aligned_axis(geometry.size()[a], points, order, sampling->size[a], sampling->offset[a], n4.shrink[a]);
   };
-  return N4Run{evaluate(estimate->lattice, {axis(0), axis(1), axis(2)}), std::move(estimate->levels)};
+  return N4Run{evaluate(estimate->lattice, {axis(0), axis(1), axis(2)}, pool), std::move(estimate->levels)};
 }
 
 Result<BiasFieldCorrection> correct(const SeriesVolume& series, const BiasFieldSettings& settings, TaskPool* pool, const BiasFieldInput& input) {
@@ -116,16 +117,8 @@ Result<BiasFieldCorrection> correct(const SeriesVolume& series, const BiasFieldS
   std::vector<std::uint8_t> mask = input.mask;
   if (mask.empty()) {
     switch (settings.mask) {
-      case BiasFieldMask::otsu: {
-        auto otsu = otsu_mask(geometry, voxels, settings.otsu_bins);
-        if (!otsu) return fail(otsu.error());
-        mask = std::move(*otsu);
-        break;
-      }
-      case BiasFieldMask::positive:
-        mask.resize(voxels.size());
-        std::transform(voxels.begin(), voxels.end(), mask.begin(), [](float v) { return v > 0 ? std::uint8_t{1} : std::uint8_t{0}; });
-        break;
+      case BiasFieldMask::otsu: mask = above(voxels, otsu_threshold(voxels, settings.otsu_bins)); break;
+      case BiasFieldMask::positive: mask = above(voxels, 0.0F); break;
       case BiasFieldMask::every_voxel: mask.assign(voxels.size(), 1); break;
     }
   }
@@ -150,10 +143,16 @@ Result<BiasFieldCorrection> correct(const SeriesVolume& series, const BiasFieldS
                                                  : run_own_n4(series, mask, input.confidence, used, pool);
   if (!run) return fail(run.error());
   std::vector<float> corrected(voxels.size());
-  for (std::size_t at = 0; at < voxels.size(); ++at) {
-    corrected[at] = voxels[at] / std::exp(run->log_field[at]);
-    if (!std::isfinite(corrected[at])) return refuse(ErrorCode::degenerate_input, "The bias field does not converge on this image.");
-  }
+  const std::size_t slices = static_cast<std::size_t>(geometry.size()[2]);
+  const std::size_t area = voxels.size() / slices;
+  std::vector<std::uint8_t> finite(slices, 1);
+  run_tasks(pool, slices, [&](std::size_t slice) {
+    for (std::size_t at = slice * area; at < (slice + 1) * area; ++at) {
+      corrected[at] = voxels[at] / std::exp(run->log_field[at]);
+      if (!std::isfinite(corrected[at])) finite[slice] = 0;
+    }
+  });
+  if (std::find(finite.begin(), finite.end(), 0) != finite.end()) return refuse(ErrorCode::degenerate_input, "The bias field does not converge on this image.");
   auto result = series.with_voxels(std::move(corrected), PixelType::float32);
   if (!result) return fail(result.error());
   correction.series = std::move(*result);

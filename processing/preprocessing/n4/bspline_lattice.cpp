@@ -171,19 +171,19 @@ void collapse_row(const Index3& lattice_size, const std::vector<double>& plane, 
   }
 }
 
-std::vector<float> evaluate(const BSplineLattice& lattice, const std::array<SplineAxis, 3>& axes) {
+std::vector<float> evaluate(const BSplineLattice& lattice, const std::array<SplineAxis, 3>& axes, TaskPool* pool) {
   const RowEvaluator rows(axes[0]);
-  std::vector<float> values(index_of(axes[0].samples) * index_of(axes[1].samples) * index_of(axes[2].samples));
-  std::vector<double> plane;
-  std::vector<float> row;
-  std::size_t at = 0;
-  for (int k = 0; k < axes[2].samples; ++k) {
-    collapse_slice(lattice, axes[2], k, plane);
-    for (int j = 0; j < axes[1].samples; ++j, at += index_of(axes[0].samples)) {
+  const std::size_t area = index_of(axes[0].samples) * index_of(axes[1].samples);
+  std::vector<float> values(area * index_of(axes[2].samples));
+  run_tasks(pool, index_of(axes[2].samples), [&](std::size_t k) {
+    std::vector<double> plane;
+    std::vector<float> row;
+    collapse_slice(lattice, axes[2], static_cast<int>(k), plane);
+    for (int j = 0; j < axes[1].samples; ++j) {
       collapse_row(lattice.size, plane, axes[1], j, row);
-      rows.evaluate(row.data(), 0, axes[0].samples, values.data() + at);
+      rows.evaluate(row.data(), 0, axes[0].samples, values.data() + k * area + index_of(j) * index_of(axes[0].samples));
     }
-  }
+  });
   return values;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/geometry.h"
+#include "core/task_pool.h"
 
 namespace choana::processing {
 
@@ -53,7 +54,7 @@ struct BSplineLattice {
 [[nodiscard]] BSplineLattice refined(const BSplineLattice& lattice);
 
 /// Values of the spline at all samples, i fastest. Sums along j and k are double, along i float.
-[[nodiscard]] std::vector<float> evaluate(const BSplineLattice& lattice, const std::array<SplineAxis, 3>& axes);
+[[nodiscard]] std::vector<float> evaluate(const BSplineLattice& lattice, const std::array<SplineAxis, 3>& axes, TaskPool* pool = nullptr);
 
 /// The weights of an axis as the evaluation of rows wants them: tap by tap in float, with the ranges of samples that share their control points.
 class RowEvaluator {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "processing/preprocessing/bias_field_correction.h"
+#include "processing/preprocessing/otsu_threshold.h"
 #include "processing/volume/volume_builder.h"
 #include "tests/support/head_phantom.h"
 #include "tests/support/series_on_disk.h"
@@ -42,6 +43,26 @@ struct Small {
     settings.n4.iterations = {12, 12};
   }
 };
+
+TEST(OtsuAgainstItk, TakesTheSameVoxels) {
+  test::Pcg32 random(21);
+  for (int trial = 0; trial < 40; ++trial) {
+    SCOPED_TRACE(testing::Message() << "trial " << trial);
+    const Index3 size{20 + static_cast<int>(random.next() % 20), 17, 5};
+    std::vector<float> voxels = test::head_phantom(size, random.next(), 0.4).voxels();
+    const double scale = std::pow(10.0, 6 * random.uniform() - 3), shift = trial % 3 == 0 ? 0 : 300 * random.normal();
+    for (float& voxel : voxels) voxel = static_cast<float>(scale * (static_cast<double>(voxel) + (trial % 2 == 0 ? random.uniform() : 0) + shift));
+    if (trial == 38) std::fill(voxels.begin(), voxels.end(), 7.0F);
+    if (trial == 39)
+      for (std::size_t n = 0; n < voxels.size(); ++n) voxels[n] = n % 3 == 0 ? 1.0F : 0.0F;
+    const auto geometry = VolumeGeometry::make(size, {1, 1, 1}, {0, 0, 0}, {1, 0, 0, 0, 1, 0, 0, 0, 1});
+    for (const int bins : {2, 64, 200, 1000}) {
+      const auto theirs = otsu_mask(*geometry, voxels, bins);
+      ASSERT_TRUE(theirs);
+      EXPECT_EQ(above(voxels, otsu_threshold(voxels, bins)), *theirs) << bins << " bins";
+    }
+  }
+}
 
 TEST(N4AgainstItk, EqualOnARealSeries) {
   CHOANA_NEEDS_SHARED("data/mr-t2fs-sts001-siemens-rtstruct");
