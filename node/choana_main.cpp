@@ -14,6 +14,7 @@
 #include "node/commands/model_command.h"
 #include "node/commands/n4_command.h"
 #include "node/commands/predict_command.h"
+#include "node/commands/selftest_command.h"
 
 namespace {
 
@@ -36,6 +37,7 @@ constexpr std::array commands{
     Command{"why", "The whole story of one study", run_why},
     Command{"resend", "Send a result object again", run_resend},
     Command{"reprocess", "Run a study again on the input it has", run_reprocess},
+    Command{"selftest", "Compute known values and compare; --ibsi: the table of the digital phantom", run_selftest},
     Command{"config", "config check FILE: read a settings file and say what is wrong", run_config},
 };
 
