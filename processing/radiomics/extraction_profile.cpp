@@ -384,8 +384,9 @@ Status read_image_types(ExtractionProfile& profile, const YAML::Node& map) {
     if (std::any_of(profile.image_types.begin(), profile.image_types.end(), [&](const ImageTypeRequest& other) { return other.name == name; }))
       return bad("The image type '" + name + "' stands twice.");
     if (!item.second.IsMap()) return bad("The image type '" + name + "' needs a map of settings; write '" + name + ": {}' for none.");
-    ImageTypeRequest request{name, profile.settings, literal(item.second)};
+    ImageTypeRequest request{name, profile.settings, literal(item.second), {}};
     if (auto status = apply_settings(request.settings, item.second, "imageType " + name); !status) return status;
+    if (item.second["label"]) request.label = request.settings.label;
     profile.image_types.push_back(std::move(request));
   }
   return {};
@@ -519,7 +520,7 @@ Result<ExtractionProfile> parse_profile(std::string_view yaml, std::string name)
     profile.image_types.clear();
     if (const YAML::Node types = root["imageType"])
       if (auto status = read_image_types(profile, types); !status) return fail(status.error());
-    if (profile.image_types.empty()) profile.image_types.push_back({"Original", profile.settings, "{}"});
+    if (profile.image_types.empty()) profile.image_types.push_back({"Original", profile.settings, "{}", {}});
     if (const YAML::Node classes = root["featureClass"])
       if (auto status = read_families(profile, classes); !status) return fail(status.error());
     // A file without classes enables all of them, shape2D too: only a run without a file leaves shape2D out.

@@ -86,6 +86,7 @@ struct ImageTypeRequest {
   std::string name = "Original";
   ExtractionSettings settings;
   std::string overrides = "{}";  // the overrides as written, as a Python dictionary literal
+  std::optional<int> label;      // measures voxels with this label, within the box of the region
 
   friend bool operator==(const ImageTypeRequest&, const ImageTypeRequest&) = default;
 };

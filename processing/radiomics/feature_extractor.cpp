@@ -1,5 +1,6 @@
 #include "processing/radiomics/feature_extractor.h"
 
+#include <optional>
 #include <utility>
 
 #include "processing/radiomics/filters/filter_catalogue.h"
@@ -15,15 +16,19 @@ struct TypeMeasurement {
 };
 
 Result<TypeMeasurement> measure_type(const ImageTypeRequest& type, const PreparedRegion& prepared, const std::vector<FamilyRequest>& families, TaskPool* pool) {
-  const FilterInput input{*prepared.image, prepared.intensity_mask(), prepared.label, prepared.box, pool};
+  const int label = type.label.value_or(prepared.label);
+  const FilterInput input{*prepared.image, prepared.intensity_mask(), label, prepared.box, pool};
   auto derived = derive_images(type.name, input, type.settings);
   if (!derived) return fail(derived.error());
   TypeMeasurement result;
   result.missing = std::move(derived->missing);
   result.notes = std::move(derived->notes);
+  std::optional<RegionBox> other;
+  if (label != prepared.label) other = cut_region(prepared.intensity_mask(), label, prepared.box);
+  const RegionBox& region = other ? *other : prepared.region;
   std::vector<Result<ImageMeasurement>> measured(derived->images.size());
   run_tasks(pool, measured.size(), [&](std::size_t at) {
-    measured[at] = measure_image(derived->images[at], prepared.region, prepared.box, type.settings, families, pool);
+    measured[at] = measure_image(derived->images[at], region, prepared.box, type.settings, families, pool);
   });
   for (auto& one : measured) {
     if (!one) return fail(one.error());

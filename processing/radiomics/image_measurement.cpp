@@ -54,6 +54,11 @@ struct Sampled {
 
 Sampled sample_region(const DerivedImage& image, const RegionBox& region, const VoxelBox& box, const ExtractionSettings& settings) {
   Sampled result;
+  if (region.voxels == 0) {
+    result.finite = false;
+    result.why = {"roi_empty", "No voxel carries the label that this image type measures."};
+    return result;
+  }
   const ScalarVolume& volume = *image.volume;
   IntensitySample& sample = result.sample;
   sample.shift = settings.voxel_array_shift;
@@ -95,7 +100,12 @@ Result<std::vector<NamedValue>> measure_family(const Sampled& sampled, const Fam
     GlcmMeans means(request.names);
     visit_cooccurrences(levels, settings.distances_voxels, flat_axis, settings.symmetrical_glcm, settings.weighting_norm,
                         [&](const CooccurrenceMatrix& matrix) { means.add(matrix); });
-    return means.values();
+    std::vector<NamedValue> values = means.values();
+    // PyRadiomics takes a region of one level for flat before it asks whether there is a pair at all.
+    if (levels.levels.size() == 1 && settings.weighting_norm == WeightingNorm::none)
+      for (NamedValue& value : values)
+        if (value.name == "MCC" && std::holds_alternative<NotComputed>(value.value)) value.value = 1.0;
+    return values;
   }
   if (family == "glrlm") return glrlm_features(count_runs(levels, flat_axis, settings.weighting_norm), request.names);
   if (family == "glszm") return glszm_features(count_zones(levels, flat_axis), request.names);

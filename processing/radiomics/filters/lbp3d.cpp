@@ -308,9 +308,15 @@ Result<DerivedImages> lbp3d_images(const FilterInput& input, const ExtractionSet
   const Index3& size = input.image.geometry.size();
   const int margin = static_cast<int>(std::min(1e6, std::ceil(settings.lbp3d_icosphere_radius_voxels))) + 3;
   const SplineBlock block = spline_coefficients(input.image, box, margin, input.pool);
-  for (const double coefficient : block.coefficients)
-    if (!std::isfinite(coefficient))
-      return fail(ErrorCode::degenerate_input, "lbp3d", "The image holds a voxel that is not a finite number: LBP3D cannot interpolate.");
+  const auto levels = static_cast<std::size_t>(sphere.levels);
+  const auto name = [&](std::size_t n) { return n < levels ? "lbp-3D-m" + std::to_string(n + 1) : std::string("lbp-3D-k"); };
+  DerivedImages result;
+  if (!std::all_of(block.coefficients.begin(), block.coefficients.end(), [](double value) { return std::isfinite(value); })) {
+    // Splines would carry it everywhere.
+    for (std::size_t n = 0; n <= levels; ++n)
+      result.missing.push_back({name(n), {"not_finite_voxel", "The image holds a voxel that is not a finite number: LBP3D cannot interpolate."}});
+    return result;
+  }
 
   // Knots of every position along an axis and every vertex: a position plus a component, added in double as PyRadiomics adds them. A vertex (x, y, z)
   // is added to an index (k, j, i).
@@ -319,7 +325,6 @@ Result<DerivedImages> lbp3d_images(const FilterInput& input, const ExtractionSet
     for (int at = 0; at < box.size[axis]; ++at)
       for (const Vector3& vertex : sphere.vertices) knots[axis].push_back(knots_at(static_cast<double>(box.lower[axis] + at) + vertex[2 - axis], size[axis]));
 
-  const auto levels = static_cast<std::size_t>(sphere.levels);
   const std::size_t voxels = static_cast<std::size_t>(box.size[0]) * static_cast<std::size_t>(box.size[1]) * static_cast<std::size_t>(box.size[2]);
   std::vector<std::vector<double>> images(levels + 1, std::vector<double>(voxels, 0));
   std::vector<std::size_t> flat_voxels(static_cast<std::size_t>(box.size[2]), 0);
@@ -366,14 +371,13 @@ Result<DerivedImages> lbp3d_images(const FilterInput& input, const ExtractionSet
       }
   });
 
-  DerivedImages result;
   if (settings.force_2d) result.notes.push_back("LBP3D works in three dimensions, while features are extracted in 2D (force2D is on).");
   std::size_t flat = 0;
   for (const std::size_t voxels_here : flat_voxels) flat += voxels_here;
   if (flat > 0)
     result.notes.push_back("In lbp-3D-k " + std::to_string(flat) + " voxels see equal intensities all around: their kurtosis is taken as -3.");
   for (std::size_t n = 0; n <= levels; ++n) {
-    auto image = boxed_image(n < levels ? "lbp-3D-m" + std::to_string(n + 1) : "lbp-3D-k", input, PixelType::float64, std::move(images[n]));
+    auto image = boxed_image(name(n), input, PixelType::float64, std::move(images[n]));
     if (!image) return fail(image.error());
     result.images.push_back(std::move(*image));
   }

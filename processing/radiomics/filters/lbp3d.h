@@ -12,7 +12,7 @@ namespace choana::processing {
 /// images); the signs of sample - centre are expanded in spherical harmonics; image m(n+1) is the length of the part of degree n,
 /// n < lbp3DLevels, with the complex square, real part. k is the excess kurtosis of the samples; where all are equal it is -3, and a note says so
 /// (SciPy 1.5 gives -3 too, later versions give NaN and lose the case).
-/// Errors: degenerate_input (a voxel that is not a number: the splines would carry it everywhere).
+/// With a voxel that is not a finite number near the region the images are missing: splines would carry it everywhere.
 /// Source: Banerjee et al. 2012, doi 10.1007/978-3-642-37410-4_3, as PyRadiomics 3.0.1 implements it, angles swapped as there.
 [[nodiscard]] Result<DerivedImages> lbp3d_images(const FilterInput& input, const ExtractionSettings& settings);
 
