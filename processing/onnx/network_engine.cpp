@@ -2,8 +2,11 @@
 
 #include <omp.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <dnnl.hpp>
 #include <map>
+#include <new>
 #include <tuple>
 #include <unordered_map>
 
@@ -11,10 +14,47 @@ namespace choana::processing {
 
 using dnnl::memory;
 
+namespace {
+
+/// Buffers of values that are no longer needed, for the next ones: fresh pages from the system cost more than a pooling.
+class BufferPool {
+ public:
+  BufferPool() = default;
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  ~BufferPool() {
+    for (const auto& [bytes, buffer] : free_) std::free(buffer);
+  }
+  void* take(std::size_t bytes) {
+    bytes = rounded(bytes);
+    if (const auto found = free_.find(bytes); found != free_.end()) {
+      void* buffer = found->second;
+      free_.erase(found);
+      return buffer;
+    }
+    void* buffer = std::aligned_alloc(64, bytes);
+    if (buffer == nullptr) throw std::bad_alloc();
+    return buffer;
+  }
+  void give_back(void* buffer, std::size_t bytes) { free_.emplace(rounded(bytes), buffer); }
+
+ private:
+  static std::size_t rounded(std::size_t bytes) { return (std::max<std::size_t>(bytes, 64) + 4095) / 4096 * 4096; }
+  std::multimap<std::size_t, void*> free_;
+};
+
+/// A buffer that goes back to its pool with its last user.
+std::shared_ptr<void> borrow(const std::shared_ptr<BufferPool>& pool, std::size_t bytes) {
+  return {pool->take(bytes), [pool, bytes](void* buffer) { pool->give_back(buffer, bytes); }};
+}
+
+}  // namespace
+
 class BlockedTensor {
  public:
   std::vector<std::int64_t> shape;
   memory data;
+  std::shared_ptr<void> buffer;  // that `data` lies in
 };
 
 namespace {
@@ -84,6 +124,16 @@ struct PoolPlan {
 struct NetworkEngine::State {
   dnnl::engine cpu{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{cpu};
+  std::shared_ptr<BufferPool> buffers = std::make_shared<BufferPool>();
+
+  [[nodiscard]] BlockedPointer make(std::vector<std::int64_t> shape, const memory::desc& layout) const {
+    auto tensor = std::make_shared<BlockedTensor>();
+    tensor->shape = std::move(shape);
+    tensor->buffer = borrow(buffers, layout.get_size());
+    tensor->data = memory(layout, cpu, tensor->buffer.get());
+    return tensor;
+  }
+
   std::unordered_map<std::size_t, ConvolutionPlan> convolutions;
   std::unordered_map<std::size_t, PoolPlan> pools;
 };
@@ -92,9 +142,7 @@ NetworkEngine::NetworkEngine() : state_(std::make_unique<State>()) {}
 NetworkEngine::~NetworkEngine() = default;
 
 BlockedPointer NetworkEngine::from_plain(const Tensor& tensor) {
-  auto result = std::make_shared<BlockedTensor>();
-  result->shape = tensor.shape;
-  result->data = memory(plain(tensor.shape), state_->cpu);
+  auto result = state_->make(tensor.shape, plain(tensor.shape));
   const auto& values = tensor.values<float>();
   std::copy(values.begin(), values.end(), static_cast<float*>(result->data.get_data_handle()));
   return result;
@@ -143,12 +191,11 @@ BlockedPointer NetworkEngine::convolve(std::size_t node, const BlockedPointer& i
   }
   const ConvolutionPlan& plan = found->second;
   const memory source = in_layout(input->data, plan.description.src_desc());
-  auto result = std::make_shared<BlockedTensor>();
-  result->shape = with_channels(input->shape, filters, window);
+  BlockedPointer result;
   if (added && overwrite && added->data.get_desc() == plan.description.dst_desc()) {
-    result->data = added->data;
+    result = std::make_shared<BlockedTensor>(*added);
   } else {
-    result->data = memory(plan.description.dst_desc(), state_->cpu);
+    result = state_->make(with_channels(input->shape, filters, window), plan.description.dst_desc());
     if (added) reorder(added->data, result->data);
   }
   plan.primitive.execute(state_->stream, {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, plan.weights}, {DNNL_ARG_BIAS, plan.bias}, {DNNL_ARG_DST, result->data}});
@@ -169,9 +216,7 @@ BlockedPointer NetworkEngine::pool(std::size_t node, const BlockedPointer& input
     plan.primitive = dnnl::pooling_forward(plan.description);
     found = state_->pools.insert_or_assign(node, std::move(plan)).first;
   }
-  auto result = std::make_shared<BlockedTensor>();
-  result->shape = with_channels(input->shape, input->shape[1], window);
-  result->data = memory(found->second.description.dst_desc(), state_->cpu);
+  auto result = state_->make(with_channels(input->shape, input->shape[1], window), found->second.description.dst_desc());
   found->second.primitive.execute(state_->stream, {{DNNL_ARG_SRC, input->data}, {DNNL_ARG_DST, result->data}});
   state_->stream.wait();
   return result;
@@ -181,9 +226,7 @@ BlockedPointer NetworkEngine::rectify(std::size_t, const BlockedPointer& input) 
   omp_set_num_threads(1);
   const auto description = dnnl::eltwise_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::eltwise_relu, input->data.get_desc(), 0.0F);
   const dnnl::eltwise_forward::primitive_desc plan(description, state_->cpu);
-  auto result = std::make_shared<BlockedTensor>();
-  result->shape = input->shape;
-  result->data = memory(plan.dst_desc(), state_->cpu);
+  auto result = state_->make(input->shape, plan.dst_desc());
   dnnl::eltwise_forward(plan).execute(state_->stream, {{DNNL_ARG_SRC, input->data}, {DNNL_ARG_DST, result->data}});
   state_->stream.wait();
   return result;
@@ -200,9 +243,7 @@ BlockedPointer NetworkEngine::add(std::size_t, const BlockedPointer& a, const Bl
   }
   const auto description = dnnl::binary::desc(dnnl::algorithm::binary_add, a->data.get_desc(), a->data.get_desc(), a->data.get_desc());
   const dnnl::binary::primitive_desc plan(description, attributes, state_->cpu);
-  auto result = std::make_shared<BlockedTensor>();
-  result->shape = a->shape;
-  result->data = memory(plan.dst_desc(), state_->cpu);
+  auto result = state_->make(a->shape, plan.dst_desc());
   dnnl::binary(plan).execute(state_->stream, {{DNNL_ARG_SRC_0, a->data}, {DNNL_ARG_SRC_1, second}, {DNNL_ARG_DST, result->data}});
   state_->stream.wait();
   return result;

@@ -55,6 +55,7 @@ const OperatorRow* find_operator(std::string_view domain, std::string_view op) {
     return found == rows.end() ? nullptr : &*found;
   };
   if (domain == "ai.onnx.ml") return search(machine_learning_operators());
+  if (domain == "com.microsoft") return search(contributed_operators());
   if (!domain.empty()) return nullptr;
   for (const auto rows : {elementwise_operators(), shape_operators(), reduction_operators(), linear_operators()})
     if (const OperatorRow* row = search(rows)) return row;
@@ -101,6 +102,12 @@ Tensor from_doubles(std::vector<std::int64_t> shape, std::vector<double> values,
     tensor.data = std::move(rounded);
   }
   return tensor;
+}
+
+std::optional<std::pair<Tensor, Tensor>> widened(const Tensor& a, const Tensor& b) {
+  const auto floating = [](const Tensor& t) { return t.type() == ElementType::float32 || t.type() == ElementType::float64; };
+  if (a.type() == b.type() || !floating(a) || !floating(b)) return std::nullopt;
+  return std::pair{from_doubles(a.shape, as_doubles(a), ElementType::float64), from_doubles(b.shape, as_doubles(b), ElementType::float64)};
 }
 
 std::int64_t normal_axis(std::int64_t axis, std::size_t rank) {

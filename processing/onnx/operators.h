@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -54,6 +55,7 @@ struct OperatorRow {
 [[nodiscard]] std::span<const OperatorRow> reduction_operators();
 [[nodiscard]] std::span<const OperatorRow> linear_operators();
 [[nodiscard]] std::span<const OperatorRow> machine_learning_operators();  // ai.onnx.ml
+[[nodiscard]] std::span<const OperatorRow> contributed_operators();       // com.microsoft
 
 /// nullptr: not supported.
 [[nodiscard]] const OperatorRow* find_operator(std::string_view domain, std::string_view op);
@@ -68,6 +70,8 @@ struct OperatorRow {
 [[nodiscard]] std::optional<std::vector<std::int64_t>> as_integers(const Tensor* tensor);
 /// A tensor of a floating type from doubles, rounded once.
 [[nodiscard]] Tensor from_doubles(std::vector<std::int64_t> shape, std::vector<double> values, ElementType type);
+/// Two tensors of one type: of float and double the float is widened, because exporters mix them.
+[[nodiscard]] std::optional<std::pair<Tensor, Tensor>> widened(const Tensor& a, const Tensor& b);
 /// 0 <= axis < rank from an axis that may count from the end; -1 if it is outside.
 [[nodiscard]] std::int64_t normal_axis(std::int64_t axis, std::size_t rank);
 /// Product of dimensions [from, to).

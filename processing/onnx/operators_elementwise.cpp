@@ -97,6 +97,7 @@ Result<Tensor> apply_arithmetic(const OperatorCall& call, Arithmetic kind, const
     if (a.type() == ElementType::float32) return from_doubles(result->shape, result->values<double>(), ElementType::float32);
     return fail(call.wrong("raises integers to a power of another type").value());
   }
+  if (const auto both = widened(a, b)) return apply_arithmetic(call, kind, both->first, both->second);
   if (a.type() != b.type()) return fail(call.wrong("gets two element types").value());
   const auto shape = broadcast_shape(a.shape, b.shape);
   if (!shape) return fail(call.wrong("gets shapes that do not fit").value());
@@ -146,6 +147,11 @@ template <typename Compare>
 Result<std::vector<Tensor>> compare(const OperatorCall& call, Compare compare_values) {
   const Tensor& a = *call.inputs[0];
   const Tensor& b = *call.inputs[1];
+  if (const auto both = widened(a, b)) {
+    OperatorCall wide = call;
+    wide.inputs = {&both->first, &both->second};
+    return compare(wide, compare_values);
+  }
   if (a.type() != b.type()) return call.wrong("compares two element types");
   const auto shape = broadcast_shape(a.shape, b.shape);
   if (!shape) return call.wrong("gets shapes that do not fit");
@@ -281,8 +287,9 @@ Result<std::vector<Tensor>> is_nan(const OperatorCall& call) {
 
 Result<std::vector<Tensor>> where(const OperatorCall& call) {
   const Tensor& condition = *call.inputs[0];
-  const Tensor& a = *call.inputs[1];
-  const Tensor& b = *call.inputs[2];
+  const auto both_wide = widened(*call.inputs[1], *call.inputs[2]);
+  const Tensor& a = both_wide ? both_wide->first : *call.inputs[1];
+  const Tensor& b = both_wide ? both_wide->second : *call.inputs[2];
   if (condition.type() != ElementType::boolean || a.type() != b.type()) return call.wrong("needs truth values and two tensors of one type");
   const auto both = broadcast_shape(a.shape, b.shape);
   const auto shape = both ? broadcast_shape(*both, condition.shape) : std::nullopt;

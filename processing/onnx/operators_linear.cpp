@@ -1,4 +1,5 @@
 #include <Eigen/Core>
+#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -98,6 +99,7 @@ Result<std::vector<Tensor>> multiply(const OperatorCall& call, const Tensor& a, 
 Result<std::vector<Tensor>> matrix_product(const OperatorCall& call) {
   const Tensor& a = *call.inputs[0];
   const Tensor& b = *call.inputs[1];
+  if (const auto both = widened(a, b)) return multiply<double>(call, both->first, both->second);
   if (a.type() != b.type()) return call.wrong("gets two element types");
   if (a.type() == ElementType::float32) return multiply<float>(call, a, b);
   if (a.type() == ElementType::float64) return multiply<double>(call, a, b);
@@ -329,6 +331,21 @@ Result<std::vector<Tensor>> batch_normalisation(const OperatorCall& call) {
   return one(from_doubles(x.shape, std::move(values), x.type()));
 }
 
+// A x = b for one square matrix, which exports of Gaussian processes ask for.
+Result<std::vector<Tensor>> solve(const OperatorCall& call) {
+  const Tensor& a = *call.inputs[0];
+  const Tensor& b = *call.inputs[1];
+  if (a.shape.size() != 2 || a.shape[0] != a.shape[1] || b.shape.empty() || b.shape.size() > 2 || b.shape[0] != a.shape[0] || a.shape[0] > 5000 ||
+      (a.type() != ElementType::float32 && a.type() != ElementType::float64))
+    return call.wrong("needs a square matrix and a right side that fits");
+  const std::int64_t n = a.shape[0], columns = b.shape.size() == 2 ? b.shape[1] : 1;
+  const std::vector<double> left = as_doubles(a), right = as_doubles(b);
+  const RowMajor<double> x = View<double>(left.data(), n, n).partialPivLu().solve(View<double>(right.data(), n, columns));
+  return one(from_doubles(b.shape, {x.data(), x.data() + x.size()}, b.type()));
+}
+
+constexpr OperatorRow contributed_rows[] = {{"Solve", solve, 2}};
+
 constexpr OperatorRow rows[] = {
     {"MatMul", matrix_product, 2}, {"Gemm", gemm, 2}, {"Einsum", einsum, 1}, {"Conv", convolution, 2}, {"MaxPool", pool<true>, 1}, {"AveragePool", pool<false>, 1},
     {"GlobalAveragePool", global_pool<false>, 1}, {"GlobalMaxPool", global_pool<true>, 1}, {"BatchNormalization", batch_normalisation, 5},
@@ -337,5 +354,6 @@ constexpr OperatorRow rows[] = {
 }  // namespace
 
 std::span<const OperatorRow> linear_operators() { return rows; }
+std::span<const OperatorRow> contributed_operators() { return contributed_rows; }
 
 }  // namespace choana::processing
