@@ -8,6 +8,8 @@
 #include <string>
 #include <utility>
 
+#include "core/vectorised.h"
+
 namespace choana::processing {
 namespace {
 
@@ -241,6 +243,33 @@ struct Block {
   explicit Block(const VoxelBox& where) : box(where), values(static_cast<std::size_t>(where.size[0]) * static_cast<std::size_t>(where.size[1]) * static_cast<std::size_t>(where.size[2])) {}
 };
 
+/// x[g][i * lanes + l] = voxel l of group g in row i, for `groups` whole groups; rows lie `step` apart.
+template <typename T>
+[[gnu::always_inline]] inline void widen_rows(const T* row, std::ptrdiff_t step, std::size_t length, std::size_t groups, double* const* x) {
+  for (std::size_t i = 0; i < length; ++i, row += step)
+    for (std::size_t g = 0; g < groups; ++g)
+      for (std::size_t l = 0; l < lanes; ++l) x[g][i * lanes + l] = static_cast<double>(row[g * lanes + l]);
+}
+CHOANA_VECTORISED void read_rows(const float* row, std::ptrdiff_t step, std::size_t length, std::size_t groups, double* const* x) { widen_rows(row, step, length, groups, x); }
+CHOANA_VECTORISED void read_rows(const double* row, std::ptrdiff_t step, std::size_t length, std::size_t groups, double* const* x) { widen_rows(row, step, length, groups, x); }
+CHOANA_VECTORISED void write_rows(float* row, std::ptrdiff_t step, std::size_t from, std::size_t to, std::size_t groups, const double* const* y) {
+  for (std::size_t i = from; i < to; ++i, row += step)
+    for (std::size_t g = 0; g < groups; ++g)
+      for (std::size_t l = 0; l < lanes; ++l) row[g * lanes + l] = static_cast<float>(y[g][i * lanes + l]);
+}
+
+/// The same for lines that run along i: a transposition, which is quickest one value at a time.
+template <typename T>
+__attribute__((optimize("no-tree-vectorize", "no-tree-slp-vectorize"))) void read_lines(const T* const* line, std::size_t length, double* x) {
+  for (std::size_t i = 0; i < length; ++i, x += lanes)
+    for (std::size_t l = 0; l < lanes; ++l) x[l] = static_cast<double>(line[l][i]);
+}
+__attribute__((optimize("no-tree-vectorize", "no-tree-slp-vectorize"))) void write_lines(float* row, std::ptrdiff_t step, std::size_t from, std::size_t to, std::size_t count,
+                                                                                         const double* y) {
+  for (std::size_t l = 0; l < count; ++l, row += step)
+    for (std::size_t i = from; i < to; ++i) row[i - from] = static_cast<float>(y[i * lanes + l]);
+}
+
 /// Filter along one axis. input: voxels of `in` stored i fastest as they lie in a volume of size `stored`; output: the part of `in` that `out` covers;
 /// out equals `in` but along `axis`.
 template <typename T>
@@ -252,16 +281,20 @@ void filter_axis(const RecursiveFilter& filter, const T* input, const VoxelBox& 
   const auto length = static_cast<std::size_t>(in.size[a]);
   const auto from = static_cast<std::size_t>(out.lower[a] - in.lower[a]);
   const auto to = from + static_cast<std::size_t>(out.size[a]);
-  // Lanes run along i where they can, for neighbours in i lie side by side in memory.
+  // Lanes run along i where they can, for neighbours in i lie side by side in memory; several groups of them are read in one go, because
+  // a jump from row to row costs more than a row.
   const std::size_t lane_axis = axis == 0 ? 1 : 0;
   const std::size_t other = axis == 2 ? 1 : 2;
-  LineBuffers lines(length);
+  constexpr std::size_t groups_max = 4;
+  const auto wanted = static_cast<std::size_t>(out.size[lane_axis]);
+  const std::size_t groups_at_once = axis == 0 ? 1 : std::min(groups_max, (wanted + lanes - 1) / lanes);
+  std::vector<LineBuffers> groups(groups_at_once, LineBuffers(length));
   const LineFilter filter_lines = line_filter();
   Index3 at = out.lower;
   for (at[other] = out.lower[other]; at[other] < out.lower[other] + out.size[other]; ++at[other])
-    for (int lane = 0; lane < out.size[lane_axis]; lane += static_cast<int>(lanes)) {
-      const std::size_t count = std::min(lanes, static_cast<std::size_t>(out.size[lane_axis] - lane));
-      at[lane_axis] = out.lower[lane_axis] + lane;
+    for (std::size_t first = 0; first < wanted; first += groups_at_once * lanes) {
+      const std::size_t count = std::min(groups_at_once * lanes, wanted - first);
+      at[lane_axis] = out.lower[lane_axis] + static_cast<int>(first);
       Index3 start = at;
       start[a] = in.lower[a];
       std::ptrdiff_t offset = 0;
@@ -270,37 +303,58 @@ void filter_axis(const RecursiveFilter& filter, const T* input, const VoxelBox& 
         offset += (start[b] - stored_lower[b]) * step[b];
         if (b != a) out_offset += (at[b] - out.lower[b]) * out_step[b];
       }
-      const T* line = input + offset;
-      if (lane_axis == 0 && count == lanes) {
-        for (std::size_t i = 0; i < length; ++i, line += step[a])
-          for (std::size_t l = 0; l < lanes; ++l) lines.x[i * lanes + l] = static_cast<double>(line[l]);
-      } else {
-        std::array<const T*, lanes> each;
-        for (std::size_t l = 0; l < lanes; ++l) each[l] = line + static_cast<std::ptrdiff_t>(std::min(l, count - 1)) * step[lane_axis];
-        for (std::size_t i = 0; i < length; ++i)
-          for (std::size_t l = 0; l < lanes; ++l) lines.x[i * lanes + l] = static_cast<double>(each[l][static_cast<std::ptrdiff_t>(i) * step[a]]);
+      const std::size_t whole = count / lanes;
+      const std::size_t used = (count + lanes - 1) / lanes;
+      std::array<double*, groups_max> x{};
+      std::array<double*, groups_max> y{};
+      for (std::size_t g = 0; g < used; ++g) {
+        x[g] = groups[g].x.data();
+        y[g] = groups[g].y.data();
       }
-      filter_lines(filter, lines, length, from, to);
-      float* result = output.values.data() + out_offset;
-      if (lane_axis == 0 && count == lanes) {
-        for (std::size_t i = from; i < to; ++i, result += out_step[a])
-          for (std::size_t l = 0; l < lanes; ++l) result[l] = static_cast<float>(lines.y[i * lanes + l]);
+      const T* line = input + offset;
+      if (axis == 0) {
+        std::array<const T*, lanes> each;
+        for (std::size_t l = 0; l < lanes; ++l) each[l] = line + static_cast<std::ptrdiff_t>(std::min(l, count - 1)) * step[1];
+        read_lines(each.data(), length, x[0]);
       } else {
-        for (std::size_t i = from; i < to; ++i, result += out_step[a])
-          for (std::size_t l = 0; l < count; ++l) result[static_cast<std::ptrdiff_t>(l) * out_step[lane_axis]] = static_cast<float>(lines.y[i * lanes + l]);
+        read_rows(line, step[a], length, whole, x.data());
+        if (used > whole)
+          for (std::size_t i = 0; i < length; ++i)
+            for (std::size_t l = 0; l < lanes; ++l)
+              x[whole][i * lanes + l] = static_cast<double>(line[static_cast<std::ptrdiff_t>(i) * step[a] + static_cast<std::ptrdiff_t>(std::min(whole * lanes + l, count - 1))]);
+      }
+      for (std::size_t g = 0; g < used; ++g) filter_lines(filter, groups[g], length, from, to);
+      float* result = output.values.data() + out_offset;
+      if (axis == 0) {
+        write_lines(result, out_step[1], from, to, count, y[0]);
+      } else {
+        write_rows(result, out_step[a], from, to, whole, y.data());
+        for (std::size_t i = from; i < to && used > whole; ++i)
+          for (std::size_t l = 0; l < count - whole * lanes; ++l)
+            result[static_cast<std::ptrdiff_t>(i - from) * out_step[a] + static_cast<std::ptrdiff_t>(whole * lanes + l)] = static_cast<float>(y[whole][i * lanes + l]);
       }
     }
 }
 
+/// What the passes read: the image itself, or its voxels as floats where those say the same in half the memory.
+struct LogInput {
+  const FilterInput& filter;
+  VoxelBox box;                 // of `floats`
+  std::vector<float> floats;    // empty: read the image
+};
+
 /// The derivative along `axis`, smoothed along the two others in their order; on input.box.
-Block directional(const FilterInput& input, const VoxelBox& window, double sigma_mm, int axis) {
+Block directional(const LogInput& source, const VoxelBox& window, double sigma_mm, int axis) {
+  const FilterInput& input = source.filter;
   const Vector3& spacing = input.image.geometry.spacing_mm();
   const auto a = static_cast<std::size_t>(axis);
   VoxelBox reach = window;
   reach.lower[a] = input.box.lower[a];
   reach.size[a] = input.box.size[a];
   Block block(reach);
-  filter_axis(second_derivative(sigma_mm, sigma_mm / spacing[a]), input.image.voxels.data(), window, input.image.geometry.size(), {0, 0, 0}, axis, block);
+  const RecursiveFilter derivative = second_derivative(sigma_mm, sigma_mm / spacing[a]);
+  if (source.floats.empty()) filter_axis(derivative, input.image.voxels.data(), window, input.image.geometry.size(), {0, 0, 0}, axis, block);
+  else filter_axis(derivative, source.floats.data(), window, source.box.size, source.box.lower, axis, block);
   for (int other = 0; other < 3; ++other) {
     if (other == axis) continue;
     const auto o = static_cast<std::size_t>(other);
@@ -314,7 +368,8 @@ Block directional(const FilterInput& input, const VoxelBox& window, double sigma
   return block;
 }
 
-Result<DerivedImage> laplacian(const FilterInput& input, std::string name, double sigma_mm) {
+/// The voxels that results in input.box depend on.
+VoxelBox window_of(const FilterInput& input, double sigma_mm) {
   const Index3& size = input.image.geometry.size();
   const Vector3& spacing = input.image.geometry.spacing_mm();
   VoxelBox window;
@@ -323,8 +378,37 @@ Result<DerivedImage> laplacian(const FilterInput& input, std::string name, doubl
     window.lower[axis] = std::max(0, input.box.lower[axis] - static_cast<int>(reach));
     window.size[axis] = std::min(size[axis], input.box.lower[axis] + input.box.size[axis] + static_cast<int>(reach)) - window.lower[axis];
   }
+  return window;
+}
+
+/// Whole numbers of up to 16 bits and floats are floats; the widest window is copied once for all scales.
+LogInput make_input(const FilterInput& input, double widest_sigma_mm) {
+  LogInput source{input, window_of(input, widest_sigma_mm), {}};
+  switch (input.image.pixel_type) {
+    case PixelType::int8:
+    case PixelType::uint8:
+    case PixelType::int16:
+    case PixelType::uint16:
+    case PixelType::float32: break;
+    default: return source;
+  }
+  const Index3& size = source.box.size;
+  source.floats.resize(static_cast<std::size_t>(size[0]) * static_cast<std::size_t>(size[1]) * static_cast<std::size_t>(size[2]));
+  float* out = source.floats.data();
+  for (int k = 0; k < size[2]; ++k)
+    for (int j = 0; j < size[1]; ++j, out += size[0]) {
+      const double* in = input.image.voxels.data() + input.image.geometry.offset(source.box.lower[0], j + source.box.lower[1], k + source.box.lower[2]);
+      for (int i = 0; i < size[0]; ++i) out[i] = static_cast<float>(in[i]);
+    }
+  return source;
+}
+
+Result<DerivedImage> laplacian(const LogInput& source, std::string name, double sigma_mm) {
+  const FilterInput& input = source.filter;
+  const Vector3& spacing = input.image.geometry.spacing_mm();
+  const VoxelBox window = window_of(input, sigma_mm);
   std::vector<Block> parts(3, Block(VoxelBox{}));
-  run_tasks(input.pool, 3, [&](std::size_t axis) { parts[axis] = directional(input, window, sigma_mm, static_cast<int>(axis)); });
+  run_tasks(input.pool, 3, [&](std::size_t axis) { parts[axis] = directional(source, window, sigma_mm, static_cast<int>(axis)); });
   std::vector<float> sum(parts[0].values.size(), 0);
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const double factor = 1.0 / (spacing[axis] * spacing[axis]);
@@ -356,7 +440,11 @@ Result<DerivedImages> laplacian_of_gaussian_images(const FilterInput& input, con
                                                                          " mm needs at least 4 and sigma / spacing + 1 of them on every axis."}});
   }
   std::vector<Result<DerivedImage>> images(wanted.size(), fail(ErrorCode::internal, "laplacian_of_gaussian", "not computed"));
-  run_tasks(input.pool, wanted.size(), [&](std::size_t at) { images[at] = laplacian(input, wanted[at].first, wanted[at].second); });
+  double widest = 0;
+  for (const auto& [name, sigma_mm] : wanted) widest = std::max(widest, sigma_mm);
+  if (wanted.empty()) return result;
+  const LogInput source = make_input(input, widest);
+  run_tasks(input.pool, wanted.size(), [&](std::size_t at) { images[at] = laplacian(source, wanted[at].first, wanted[at].second); });
   for (auto& image : images) {
     if (!image) return fail(image.error());
     result.images.push_back(std::move(*image));
