@@ -1,0 +1,121 @@
+#include "processing/deep_features/deep_extractor.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "tests/unit/processing/onnx/onnx_models.h"
+
+namespace choana::processing {
+namespace {
+
+const Index3 size{12, 10, 3};
+
+SeriesVolume series(const std::vector<float>& voxels) {
+  const auto geometry = VolumeGeometry::make(size, {2, 1, 5}, {0, 0, 0}, {1, 0, 0, 0, 1, 0, 0, 0, 1});
+  return *SeriesVolume::make(*geometry, voxels, PixelType::float32, {}, {});
+}
+
+std::vector<float> ramp() {
+  std::vector<float> voxels;
+  for (int k = 0; k < size[2]; ++k)
+    for (int j = 0; j < size[1]; ++j)
+      for (int i = 0; i < size[0]; ++i) voxels.push_back(static_cast<float>(i + 12 * j + 1000 * k));
+  return voxels;
+}
+
+/// Largest on slice 1: columns 4 to 6, rows 3 to 4.
+RegionOfInterest region() {
+  std::vector<std::uint8_t> mask(360, 0);
+  for (const int at : {4, 5, 6}) mask[static_cast<std::size_t>(120 + 3 * 12 + at)] = mask[static_cast<std::size_t>(120 + 4 * 12 + at)] = 1;
+  mask[5] = 1;
+  return *RegionOfInterest::make("GTVp", series(ramp()).geometry(), mask, {});
+}
+
+TEST(ImagePreparation, StretchesTheLargestSliceAndScalesEachChannel) {
+  ImagePreparation how;
+  how.columns = 12;
+  how.rows = 10;
+  const auto prepared = prepare_slice(series(ramp()), region(), how);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  EXPECT_EQ(prepared->slice, 1);
+  EXPECT_EQ(prepared->input.shape, (std::vector<std::int64_t>{1, 3, 10, 12}));
+  // The slice runs from 1000 to 1119: voxel 17 of it is 17 / 119 of the range.
+  const float grey = std::floor(17.0F / 119.0F * 255.0F + 0.5F);
+  EXPECT_EQ(prepared->pixels[17], grey);
+  const auto& values = prepared->input.values<float>();
+  EXPECT_FLOAT_EQ(values[17], (grey / 255.0F - 0.485F) / 0.229F);
+  EXPECT_FLOAT_EQ(values[120 + 17], (grey / 255.0F - 0.456F) / 0.224F);
+  EXPECT_FLOAT_EQ(values[240 + 17], (grey / 255.0F - 0.406F) / 0.225F);
+}
+
+TEST(ImagePreparation, CutsTheBoxOfTheRegionWithItsMarginInMillimetres) {
+  ImagePreparation how;
+  how.crop_to_region = true;
+  how.margin_mm = 2;  // one column of 2 mm, two rows of 1 mm
+  how.columns = 5;
+  how.rows = 6;
+  how.range = GreyRange::window;
+  how.low = 1000;
+  how.high = 1255;
+  const auto prepared = prepare_slice(series(ramp()), region(), how);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  EXPECT_EQ(prepared->pixels.front(), 3 + 12 * 1);
+  EXPECT_EQ(prepared->pixels.back(), 7 + 12 * 6);
+}
+
+TEST(ImagePreparation, TakesPercentilesAsNumPyDoes) {
+  ImagePreparation how;
+  how.columns = 12;
+  how.rows = 10;
+  how.range = GreyRange::percentiles;
+  how.range_of = GreyRangeOf::region;
+  how.low = 10;
+  how.high = 90;
+  how.eight_bits = false;
+  // numpy.percentile([5, 1040, 1041, 1042, 1052, 1053, 1054], [10, 90]) = 626.0, 1053.4
+  const auto prepared = prepare_slice(series(ramp()), region(), how);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  EXPECT_NEAR(prepared->pixels[40], (1040 - 626.0) / (1053.4 - 626.0) * 255, 1e-4);
+  EXPECT_EQ(prepared->pixels[119], 255);
+}
+
+TEST(ImagePreparation, RefusesWhatANetworkCannotSee) {
+  EXPECT_EQ(prepare_slice(series(std::vector<float>(360, 7)), region(), {}).error().code, ErrorCode::degenerate_input);
+  auto broken = ramp();
+  broken[150] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(prepare_slice(series(broken), region(), {}).error().code, ErrorCode::degenerate_input);
+  ImagePreparation how;
+  how.rows = 0;
+  EXPECT_EQ(prepare_slice(series(ramp()), region(), how).error().code, ErrorCode::invalid_argument);
+}
+
+TEST(DeepFeatures, AreTheNamedValueOfTheNetwork) {
+  test::ModelMaker maker;
+  maker.input("image", {-1, 3, 10, 12}).weights("w", {2, 3, 1, 1}, {1, 0, 0, 0, 1, 1}).output("y");
+  maker.node("Conv", {"image", "w"}, {"c"});
+  maker.node("GlobalAveragePool", {"c"}, {"mean"});
+  maker.node("Flatten", {"mean"}, {"flat"});
+  maker.node("Neg", {"flat"}, {"y"});
+  DeepFeatureSettings settings;
+  settings.preparation.columns = 12;
+  settings.preparation.rows = 10;
+  settings.preparation.mean = {0, 0, 0};
+  settings.preparation.sd = {1, 1, 1};
+  const auto features = extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings);
+  ASSERT_TRUE(features) << features.error().message;
+  double mean = 0;
+  for (const float pixel : features->pixels) mean += pixel / 255.0 / 120;
+  ASSERT_EQ(features->values.size(), 2U);
+  EXPECT_NEAR(features->values[0], -mean, 1e-6);
+  EXPECT_NEAR(features->values[1], -2 * mean, 1e-6);
+  settings.output = "flat";
+  EXPECT_NEAR(extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings)->values[0], mean, 1e-6);
+  settings.output = "nothing";
+  EXPECT_EQ(extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings).error().code, ErrorCode::invalid_package);
+  EXPECT_EQ(extract_deep_features("no network", "network.onnx", series(ramp()), region(), settings).error().code, ErrorCode::invalid_package);
+}
+
+}  // namespace
+}  // namespace choana::processing
