@@ -97,7 +97,7 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
   if (plan.components) json["component"] = facts.component.empty() ? ordered_json() : ordered_json(std::stol(facts.component));
   for (const auto& [name, value] : one.columns)
     if (name != "Image" && name != "Mask") json["columns"][name] = value;
-  json["settings"] = ordered_json::parse(processing::canonical_json(plan.profile));
+  json["settings"] = ordered_json::parse(plan.ibsi ? processing::ibsi::canonical_json(*plan.ibsi) : processing::canonical_json(plan.profile));
   std::vector<std::string> warnings = facts.notes;
   if (facts.ledger) {
     json["delineation"] = ledger_json(*facts.ledger);

@@ -22,9 +22,19 @@ Result<Plan> make_plan(const Options& options) {
     if (!file) return fail(file.error());
     const auto text = read_text(*file);
     if (!text) return fail(text.error());
-    auto parsed = processing::parse_profile(*text, file->stem().string());
-    if (!parsed) return fail(parsed.error());
-    plan.profile = std::move(*parsed);
+    if (processing::ibsi::is_ibsi_profile(*text)) {
+      auto parsed = processing::ibsi::parse_ibsi_profile(*text, file->stem().string());
+      if (!parsed) return fail(parsed.error());
+      plan.profile.settings.label = parsed->label;
+      plan.ibsi = std::move(*parsed);
+      if (options.mode == "voxel") return fail(ErrorCode::invalid_profile, "extract", "IBSI mode measures regions; voxel maps are PyRadiomics' alone.");
+      if (!options.settings.empty())
+        return fail(ErrorCode::invalid_profile, "extract", "--setting changes PyRadiomics' settings; those of IBSI mode stand in the parameter file.");
+    } else {
+      auto parsed = processing::parse_profile(*text, file->stem().string());
+      if (!parsed) return fail(parsed.error());
+      plan.profile = std::move(*parsed);
+    }
   }
   for (const std::string& setting : options.settings) {
     const std::size_t colon = setting.find(':');
@@ -52,7 +62,7 @@ Result<Plan> make_plan(const Options& options) {
     labels += "]";
   }
   plan.canonical = "{\"components\":" + std::string(plan.components ? "true" : "false") + ",\"labels\":" + labels + ",\"mode\":" + json_quoted(options.mode) +
-                   ",\"profile\":" + processing::canonical_json(plan.profile) + ",\"union\":" + (plan.union_of_labels ? "true" : "false") + "}";
+                   ",\"profile\":" + (plan.ibsi ? processing::ibsi::canonical_json(*plan.ibsi) : processing::canonical_json(plan.profile)) + ",\"union\":" + (plan.union_of_labels ? "true" : "false") + "}";
   return plan;
 }
 

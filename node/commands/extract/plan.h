@@ -1,17 +1,20 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
 #include "node/commands/extract/options.h"
 #include "processing/radiomics/extraction_profile.h"
+#include "processing/radiomics/ibsi/ibsi_profile.h"
 
 namespace choana::node::extract {
 
 /// What is computed of every case: the profile with the settings of the command line, and what the rows are.
 struct Plan {
   processing::ExtractionProfile profile;
+  std::optional<processing::ibsi::IbsiProfile> ibsi;  // in place of `profile`: a parameter file with `mode: ibsi`
   LabelChoice labels;          // where a case names none
   bool union_of_labels = false;
   bool components = false;

@@ -12,6 +12,7 @@
 #include "core/sha256.h"
 #include "node/commands/extract/case_inputs.h"
 #include "node/commands/extract/details.h"
+#include "node/commands/extract/ibsi_rows.h"
 #include "processing/radiomics/diagnostics.h"
 #include "processing/radiomics/feature_extractor.h"
 
@@ -98,21 +99,32 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
     if (plan.components) set_cell(cells, "Component", component);
     return cells;
   };
+  const auto say = [&](const std::string& component, const auto& result) {
+    if (result) {
+      for (const std::string& note : result->notes) messages.say(Level::info, where, note);
+      return;
+    }
+    // A part that is a speck is no failure of the case; a region that cannot be measured is.
+    const bool speck = !component.empty() && (result.error().code == ErrorCode::roi_too_small || result.error().code == ErrorCode::roi_empty);
+    done.failed = done.failed || !speck;
+    messages.say(speck ? Level::info : Level::error, component.empty() ? where : where + ", part " + component, result.error().message);
+  };
   const auto measure = [&](const MaskVolume& mask, int label, const std::string& component) {
     facts.component = component;
-    facts.interpolation_ratio = interpolation_ratio(mask, label, plan.profile.settings);
-    const auto result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
     Row row{base(component), {}};
-    if (result) {
-      add_values(*result, row.cells);
-      for (const std::string& note : result->notes) messages.say(Level::info, where, note);
+    if (plan.ibsi) {
+      const auto result = processing::ibsi::extract_ibsi_features(*inputs.image, mask, label, *plan.ibsi, pool);
+      say(component, result);
+      if (result)
+        for (Cell& cell : ibsi_cells(*result)) row.cells.push_back(std::move(cell));
+      if (plan.details) row.details = ibsi_details_json(facts, plan, result);
     } else {
-      // A part that is a speck is no failure of the case; a region that cannot be measured is.
-      const bool speck = !component.empty() && (result.error().code == ErrorCode::roi_too_small || result.error().code == ErrorCode::roi_empty);
-      done.failed = done.failed || !speck;
-      messages.say(speck ? Level::info : Level::error, component.empty() ? where : where + ", part " + component, result.error().message);
+      facts.interpolation_ratio = interpolation_ratio(mask, label, plan.profile.settings);
+      const auto result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
+      say(component, result);
+      if (result) add_values(*result, row.cells);
+      if (plan.details) row.details = details_json(facts, plan, result);
     }
-    if (plan.details) row.details = details_json(facts, plan, result);
     done.rows.push_back(std::move(row));
   };
   const auto mask = region.mask(facts.ledger);
