@@ -100,6 +100,8 @@ std::vector<MatrixEntry> count_listed(std::vector<std::uint64_t>& cells) {
 }
 
 std::vector<MatrixEntry> weighted_sum(const std::vector<MatrixEntry>& sum, const std::vector<MatrixEntry>& entries, double weight) {
+  // exp(-d^2) of thick slices underflows: such entries would be 0 after normalisation, and a matrix holds none.
+  if (weight < 1e-300) return sum;
   std::vector<MatrixEntry> result;
   result.reserve(std::max(sum.size(), entries.size()));
   auto left = sum.begin();
