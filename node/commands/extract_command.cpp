@@ -46,7 +46,6 @@ int run_extract(int argc, char** argv) {
     std::cerr << "choana extract: " << message << "\n";
     return 2;
   };
-  if (options.mode == "voxel") return usage_error("voxel maps are not available in this version; use --mode segment.");
   const auto plan = extract::make_plan(options);
   if (!plan) return usage_error(plan.error().message);
   extract::Messages messages(options.verbosity, options.logging_level, options.log_file);

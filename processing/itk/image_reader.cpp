@@ -214,8 +214,8 @@ PixelType pixel_type_of(const RawImage& raw) {
     case Component::DOUBLE: return PixelType::float64;
     default: break;
   }
-  const auto [low, high] = value_range(PixelType::int32);
-  const bool fits = std::all_of(raw.voxels.begin(), raw.voxels.end(), [&](double v) { return v >= low && v <= high; });
+  const auto range = value_range(PixelType::int32);
+  const bool fits = std::all_of(raw.voxels.begin(), raw.voxels.end(), [&](double v) { return v >= range.first && v <= range.second; });
   return fits ? PixelType::int32 : PixelType::float64;
 }
 

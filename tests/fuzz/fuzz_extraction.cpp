@@ -103,8 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 std::vector<std::vector<std::uint8_t>> choana_fuzz_seeds() {
   std::vector<std::vector<std::uint8_t>> seeds;
   std::uint32_t state = 12345;
-  for (int n = 0; n < 400; ++n) {
-    std::vector<std::uint8_t> seed(60 + static_cast<std::size_t>(n) % 400);
+  for (int n = 0; n < 30; ++n) {
+    std::vector<std::uint8_t> seed(50 + 5 * static_cast<std::size_t>(n));
     for (std::uint8_t& byte : seed) {
       state = state * 1664525U + 1013904223U;
       byte = static_cast<std::uint8_t>(state >> 24);

@@ -109,6 +109,11 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
     json["warnings"] = warnings;
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }
+  for (const SavedFile& file : facts.files) {
+    ordered_json item{{"kind", file.kind}, {"name", file.name}, {"file", file.file}, {"sha256", file.sha256}};
+    if (file.kind == "map") item["voxels_without_value"] = file.voxels_without_value;
+    json["files"].push_back(std::move(item));
+  }
   json["features"] = json["not_computed"] = ordered_json::array();
   for (const FeatureValue& feature : result->features.values()) {
     if (!feature.computed()) {
@@ -133,10 +138,14 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
       json["not_computed"].push_back({{"name", name}, {"reason", image.why.reason}, {"text", image.why.text}});
   warnings.insert(warnings.end(), result->notes.begin(), result->notes.end());
   json["warnings"] = warnings;
-  json["voxels"] = {{"original", result->voxels_original}, {"resampled", result->voxels_resampled}, {"used", result->voxels_used}};
-  json["volume_ml"] = {{"original", result->volume_original_ml}, {"resampled", result->volume_resampled_ml}};
+  // Voxel maps know the voxels of the region alone.
+  json["voxels"] = {{"used", result->voxels_used}};
+  if (result->voxels_original > 0) {
+    json["voxels"] = {{"original", result->voxels_original}, {"resampled", result->voxels_resampled}, {"used", result->voxels_used}};
+    json["volume_ml"] = {{"original", result->volume_original_ml}, {"resampled", result->volume_resampled_ml}};
+    json["components"] = result->components;
+  }
   if (facts.interpolation_ratio) json["interpolation_ratio"] = *facts.interpolation_ratio;
-  json["components"] = result->components;
   json["levels"] = ordered_json::array();
   for (const LevelCount& count : result->levels) {
     ordered_json item{{"image", count.image}, {"highest", count.highest}, {"present", count.present}};

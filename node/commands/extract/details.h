@@ -7,6 +7,7 @@
 #include "core/region_of_interest.h"
 #include "node/commands/extract/batch_table.h"
 #include "node/commands/extract/plan.h"
+#include "node/commands/extract/saved_files.h"
 #include "processing/radiomics/feature_extractor.h"
 #include "processing/radiomics/image.h"
 
@@ -21,6 +22,7 @@ struct RowFacts {
   std::vector<std::string> notes;          // of reading the case
   std::optional<RoiOrigin> ledger;         // of a region of DICOM
   std::optional<std::array<double, 3>> interpolation_ratio;  // old spacing by new, along i, j, k
+  std::vector<SavedFile> files;            // images and maps written for this row
 };
 
 /// How much finer (above 1) or coarser the grid becomes along i, j, k; nothing without resampling.

@@ -56,6 +56,10 @@ Result<Plan> make_plan(const Options& options) {
   plan.union_of_labels = options.union_of_labels;
   plan.components = options.components;
   plan.details = !options.details.empty();
+  plan.voxel_maps = options.mode == "voxel";
+  // As pyradiomics: without a folder, the one the command runs in.
+  if (plan.voxel_maps) plan.maps_folder = options.out_dir.empty() ? "." : options.out_dir;
+  plan.images_folder = options.save_images;
   std::string labels = plan.labels.all ? "\"all\"" : "[";
   if (!plan.labels.all) {
     for (std::size_t n = 0; n < plan.labels.labels.size(); ++n) labels += (n == 0 ? "" : ",") + std::to_string(plan.labels.labels[n]);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct Plan {
   bool union_of_labels = false;
   bool components = false;
   bool details = false;
+  bool voxel_maps = false;
+  std::filesystem::path maps_folder;     // voxel mode
+  std::filesystem::path images_folder;   // --save-images; empty: none
   std::string canonical;       // JSON: two runs with equal text make equal rows of equal inputs
 };
 

@@ -13,6 +13,7 @@
 #include "node/commands/extract/case_inputs.h"
 #include "node/commands/extract/details.h"
 #include "node/commands/extract/ibsi_rows.h"
+#include "node/commands/extract/saved_files.h"
 #include "processing/radiomics/diagnostics.h"
 #include "processing/radiomics/feature_extractor.h"
 
@@ -119,10 +120,33 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
         for (Cell& cell : ibsi_cells(*result)) row.cells.push_back(std::move(cell));
       if (plan.details) row.details = ibsi_details_json(facts, plan, result);
     } else {
+      const std::string stem = file_stem(one.number, inputs.roi_column ? region.roi : "", inputs.label_column ? region.label : "", component);
       facts.interpolation_ratio = interpolation_ratio(mask, label, plan.profile.settings);
-      const auto result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
+      facts.files.clear();
+      Result<ExtractionResult> result = fail(ErrorCode::internal, "extract", "");
+      if (plan.voxel_maps) {
+        auto maps = save_maps(*inputs.image, mask, label, plan.profile, plan.maps_folder, stem, pool);
+        if (maps) {
+          row.cells.insert(row.cells.end(), std::make_move_iterator(maps->cells.begin()), std::make_move_iterator(maps->cells.end()));
+          facts.files = std::move(maps->files);
+          result = std::move(maps->summary);
+        } else {
+          result = fail(maps.error());
+        }
+      } else {
+        result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
+        if (result) add_values(*result, row.cells);
+      }
       say(component, result);
-      if (result) add_values(*result, row.cells);
+      if (result && !plan.images_folder.empty()) {
+        auto saved = save_images(*inputs.image, mask, label, plan.profile, plan.images_folder, stem, pool);
+        if (saved) {
+          facts.files.insert(facts.files.end(), saved->begin(), saved->end());
+        } else {
+          done.failed = true;
+          messages.say(Level::error, where, "The images of --save-images are not there: " + saved.error().message);
+        }
+      }
       if (plan.details) row.details = details_json(facts, plan, result);
     }
     done.rows.push_back(std::move(row));
@@ -225,9 +249,10 @@ int run_batch(const Batch& batch, const Plan& plan, const Options& options, Mess
     return error.code == ErrorCode::invalid_settings ? 2 : 1;
   };
   std::error_code problem;
-  if (!options.out_dir.empty()) {
-    fs::create_directories(options.out_dir, problem);
-    if (problem) return refuse({ErrorCode::invalid_settings, "extract", "The folder " + options.out_dir + " cannot be made: " + problem.message() + ".", ""});
+  for (const std::string& folder : {options.out_dir, options.save_images}) {
+    if (folder.empty()) continue;
+    fs::create_directories(folder, problem);
+    if (problem) return refuse({ErrorCode::invalid_settings, "extract", "The folder " + folder + " cannot be made: " + problem.message() + ".", ""});
   }
   // Where a run can be continued, its finished cases lie beside the output.
   fs::path record;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/sha256.h"
 #include "node/commands/extract/case_inputs.h"
 #include "node/commands/extract/details.h"
 #include "node/commands/extract/messages.h"
@@ -143,6 +144,37 @@ TEST_F(ExtractCommand, SaysMessagesByLevelAndKeepsThemInTheLogFile) {
   const std::string log = text_of(path("log"));
   EXPECT_NE(log.find("E: (case 1) choana.extract: There is no mask gone.nrrd"), std::string::npos) << log;
   EXPECT_NE(log.find("I: (case 1) choana.extract: started"), std::string::npos) << log;
+}
+
+TEST_F(ExtractCommand, WritesAMapForEachFeatureInVoxelMode) {
+  write("maps.yaml", "featureClass: {firstorder: [Mean], glcm: [Contrast], shape: }\n");
+  ASSERT_EQ(run({path("image.nrrd"), path("mask.nrrd"), "--mode", "voxel", "-p", path("maps.yaml"), "-od", path("maps"), "-f", "csv", "-o", out_, "-l", "2,5"}), 0) << said_;
+  EXPECT_EQ(column("original_firstorder_Mean"), (std::vector<std::string>{path("maps/Case-1_label-2_original_firstorder_Mean.nrrd"), path("maps/Case-1_label-5_original_firstorder_Mean.nrrd")}));
+  const auto map = processing::read_image_file(path("maps/Case-1_label-2_original_firstorder_Mean.nrrd"));
+  ASSERT_TRUE(map);
+  EXPECT_EQ(map->geometry.size(), (Index3{4, 4, 4})) << "the box of the region and one voxel more, within the image";
+  EXPECT_TRUE(std::filesystem::exists(path("maps/Case-1_label-5_original_glcm_Contrast.nrrd")));
+}
+
+TEST_F(ExtractCommand, SavesTheImagesThatWereMeasured) {
+  write("filters.yaml", "setting: {binWidth: 10, resampledPixelSpacing: [1, 1, 1]}\nimageType: {Original: {}, Square: {}}\nfeatureClass: {firstorder: [Mean, Maximum], glcm: [Contrast]}\n");
+  ASSERT_EQ(run({path("image.nrrd"), path("mask.nrrd"), "-p", path("filters.yaml"), "-f", "csv", "-o", out_, "--save-images", path("images"), "--details", path("details")}), 0) << said_;
+  const auto image = processing::read_image_file(path("images/Case-1_square.nrrd"));
+  const auto mask = processing::read_mask_file(path("images/Case-1_mask.nrrd"));
+  const auto levels = processing::read_image_file(path("images/Case-1_square_levels.nrrd"));
+  ASSERT_TRUE(image && mask && levels) << said_;
+  double sum = 0, voxels = 0, highest = 0;
+  for (std::size_t at = 0; at < mask->labels.size(); ++at) {
+    if (mask->labels[at] == 0) continue;
+    sum += image->voxels[at];
+    ++voxels;
+    highest = std::max(highest, levels->voxels[at]);
+  }
+  EXPECT_NEAR(sum / voxels, std::stod(column("square_firstorder_Mean").at(0)), 1e-9);
+  const auto details = nlohmann::json::parse(text_of(path("details")));
+  EXPECT_EQ(details["levels"][1]["highest"], highest);
+  ASSERT_EQ(details["files"].size(), 5u);
+  EXPECT_EQ(details["files"][0]["sha256"], *sha256_hex_of_file(path("images/Case-1_image.nrrd")));
 }
 
 TEST(ExtractProgress, TellsCountRateAndTimeLeft) {
