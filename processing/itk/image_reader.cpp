@@ -1,15 +1,19 @@
 #include <stdlib.h>
+#include <zlib.h>
 
 #include <itkImageIOBase.h>
 #include <itkMetaImageIO.h>
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
+#include <itkObject.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cctype>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <limits>
 #include <string>
@@ -74,6 +78,35 @@ class Alias {
   std::filesystem::path path_;
   std::filesystem::path folder_;
 };
+
+/// Whether the orientation and spacing in a NIfTI header are numbers that a grid can have: ITK decomposes them, and the decomposition never ends
+/// for NaN. What is no NIfTI header passes; the reader refuses it.
+bool has_usable_nifti_header(std::filesystem::path path) {
+  std::string name = path.string();
+  if (name.ends_with(".img")) path = name.substr(0, name.size() - 4) + ".hdr";
+  if (name.ends_with(".img.gz")) path = name.substr(0, name.size() - 7) + ".hdr.gz";
+  std::array<unsigned char, 348> header{};
+  const gzFile file = gzopen(path.c_str(), "rb");  // reads plain files, too
+  if (file == nullptr) return true;
+  const bool whole = gzread(file, header.data(), static_cast<unsigned>(header.size())) == static_cast<int>(header.size());
+  gzclose(file);
+  if (!whole) return true;
+  const auto word = [&](std::size_t at, bool swapped) {
+    std::uint32_t value = 0;
+    for (std::size_t byte = 0; byte < 4; ++byte) value |= static_cast<std::uint32_t>(header[at + (swapped ? 3 - byte : byte)]) << (8 * byte);
+    return value;
+  };
+  const bool swapped = word(0, false) != header.size();
+  constexpr float length_max = 1e12F;
+  const auto usable = [&](std::size_t from, std::size_t count) {
+    for (std::size_t n = 0; n < count; ++n)
+      if (!(std::abs(std::bit_cast<float>(word(from + 4 * n, swapped))) <= length_max)) return false;
+    return true;
+  };
+  const bool nifti = std::memcmp(header.data() + 344, "n+1", 4) == 0 || std::memcmp(header.data() + 344, "ni1", 4) == 0;
+  // pixdim; quaternion and its offset, then the rows of the affine.
+  return usable(76, 4) && (!nifti || usable(256, 18));
+}
 
 std::size_t component_bytes(Component type) {
   switch (type) {
@@ -147,8 +180,11 @@ Result<RawImage> read_raw(const std::filesystem::path& path, int channel) {
   if (!std::filesystem::is_regular_file(path, problem)) return refuse(ErrorCode::not_found, "There is no file " + file + ".");
   const Format format = format_for(path);
   if (format.io.IsNull()) return refuse(ErrorCode::invalid_argument, "The name " + file + " is not that of an image: .nrrd, .nhdr, .nii, .nii.gz, .hdr, .img, .mha or .mhd are read.");
+  if (dynamic_cast<itk::NiftiImageIO*>(format.io.GetPointer()) != nullptr && !has_usable_nifti_header(path))
+    return refuse(ErrorCode::invalid_attribute, "The header of " + file + " states a spacing or an orientation that is no number.");
   try {
     itk::ImageIOBase& io = *format.io;
+    itk::Object::SetGlobalWarningDisplay(false);  // what is wrong with a file is in the Result
     const Alias alias(path);
     io.SetFileName(alias.path());
     if (!io.CanReadFile(alias.path().c_str())) return refuse(ErrorCode::invalid_attribute, "The file " + file + " is not what its name says, or its header is damaged.");

@@ -58,7 +58,10 @@ Result<Plan> make_plan(const Options& options) {
   plan.details = !options.details.empty();
   plan.voxel_maps = options.mode == "voxel";
   // As pyradiomics: without a folder, the one the command runs in.
-  if (plan.voxel_maps) plan.maps_folder = options.out_dir.empty() ? "." : options.out_dir;
+  if (plan.voxel_maps) {
+    plan.maps_folder = options.out_dir.empty() ? "." : options.out_dir;
+    plan.profile.written.emplace_back("voxelBased", "True");  // as pyradiomics' diagnostics say it
+  }
   plan.images_folder = options.save_images;
   std::string labels = plan.labels.all ? "\"all\"" : "[";
   if (!plan.labels.all) {
