@@ -120,7 +120,8 @@ Result<Discretisation> discretise_by_count(std::span<const double> values, int b
   const auto range = range_of(values);
   if (!range) return fail(range.error());
   if (bin_count < 1 || bin_count > 100000000) return fail(ErrorCode::limit_exceeded, "discretise", "binCount must be between 1 and 100 million.");
-  auto [low, high] = *range;
+  double low = range->first;  // not a structured binding: Clang 14 cannot capture one
+  double high = range->second;
   if (low == high) {
     low -= 0.5;
     high += 0.5;
