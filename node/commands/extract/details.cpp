@@ -52,18 +52,19 @@ std::vector<std::string> feature_names(const processing::ExtractionProfile& prof
   return names;
 }
 
-ordered_json ledger_json(const RoiOrigin& ledger) {
-  return {{"source", to_string(ledger.kind)},
+}  // namespace
+
+std::string ledger_json(const RoiOrigin& ledger) {
+  return ordered_json{{"source", to_string(ledger.kind)},
           {"sop_instance_uid", ledger.sop_instance_uid},
           {"number", ledger.number},
           {"contours_used", ledger.contours_used},
           {"contours_dropped", ledger.contours_dropped},
           {"contour_volume_ml", ledger.contour_volume_ml},
           {"fraction_outside_image", ledger.fraction_outside_image},
-          {"notes", ledger.notes}};
+          {"notes", ledger.notes}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
-
-}  // namespace
 
 std::optional<std::array<double, 3>> interpolation_ratio(const processing::MaskVolume& mask, int label, const ExtractionSettings& settings) {
   if (!settings.interpolator || !settings.resampled_pixel_spacing_mm) return std::nullopt;
@@ -100,7 +101,7 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
   json["settings"] = ordered_json::parse(plan.ibsi ? processing::ibsi::canonical_json(*plan.ibsi) : processing::canonical_json(plan.profile));
   std::vector<std::string> warnings = facts.notes;
   if (facts.ledger) {
-    json["delineation"] = ledger_json(*facts.ledger);
+    json["delineation"] = ordered_json::parse(ledger_json(*facts.ledger));
     warnings.insert(warnings.end(), facts.ledger->notes.begin(), facts.ledger->notes.end());
   }
   if (!result) {

@@ -25,6 +25,9 @@ struct RowFacts {
   std::vector<SavedFile> files;            // images and maps written for this row
 };
 
+/// The ledger of a delineation as JSON text: source, contours, volume, what fell outside.
+[[nodiscard]] std::string ledger_json(const RoiOrigin& ledger);
+
 /// How much finer (above 1) or coarser the grid becomes along i, j, k; nothing without resampling.
 [[nodiscard]] std::optional<std::array<double, 3>> interpolation_ratio(const processing::MaskVolume& mask, int label, const processing::ExtractionSettings& settings);
 

@@ -49,7 +49,10 @@ std::string ibsi_details_json(const RowFacts& facts, const Plan& plan, const Res
     if (name != "Image" && name != "Mask") json["columns"][name] = value;
   json["settings"] = ordered_json::parse(processing::ibsi::canonical_json(*plan.ibsi));
   std::vector<std::string> warnings = facts.notes;
-  if (facts.ledger) warnings.insert(warnings.end(), facts.ledger->notes.begin(), facts.ledger->notes.end());
+  if (facts.ledger) {
+    json["delineation"] = ordered_json::parse(ledger_json(*facts.ledger));
+    warnings.insert(warnings.end(), facts.ledger->notes.begin(), facts.ledger->notes.end());
+  }
   json["features"] = ordered_json::array();
   json["not_computed"] = ordered_json::array();
   if (!result) {
@@ -72,6 +75,7 @@ std::string ibsi_details_json(const RowFacts& facts, const Plan& plan, const Res
   json["warnings"] = warnings;
   json["voxels"] = {{"original", result->voxels_original}, {"resampled", result->voxels_morphological}, {"used", result->voxels_intensity}};
   json["volume_ml"] = {{"original", result->volume_original_ml}, {"resampled", result->volume_morphological_ml}};
+  if (facts.interpolation_ratio) json["interpolation_ratio"] = *facts.interpolation_ratio;
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

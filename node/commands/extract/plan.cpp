@@ -27,6 +27,7 @@ Result<Plan> make_plan(const Options& options) {
       if (!parsed) return fail(parsed.error());
       plan.profile.settings.label = parsed->label;
       plan.ibsi = std::move(*parsed);
+      if (!options.save_images.empty()) return fail(ErrorCode::invalid_profile, "extract", "--save-images writes the images of PyRadiomics mode; IBSI mode has none to write yet.");
       if (options.mode == "voxel") return fail(ErrorCode::invalid_profile, "extract", "IBSI mode measures regions; voxel maps are PyRadiomics' alone.");
       if (!options.settings.empty())
         return fail(ErrorCode::invalid_profile, "extract", "--setting changes PyRadiomics' settings; those of IBSI mode stand in the parameter file.");

@@ -115,6 +115,11 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
     Row row{base(component), {}};
     if (plan.ibsi) {
       const auto result = processing::ibsi::extract_ibsi_features(*inputs.image, mask, label, *plan.ibsi, pool);
+      if (result) {
+        const Vector3& before = inputs.image->geometry.spacing_mm();
+        const Vector3& after = result->grid_spacing_mm;
+        facts.interpolation_ratio = {before[0] / after[0], before[1] / after[1], before[2] / after[2]};
+      }
       say(component, result);
       if (result)
         for (Cell& cell : ibsi_cells(*result)) row.cells.push_back(std::move(cell));
