@@ -115,6 +115,29 @@ TEST_P(Invariance, AnOffsetMovesLocationNotSpread) {
   }
 }
 
+TEST_P(Invariance, TheNumberOfThreadsDoesNotMatter) {
+  test::RandomCase one = test::random_case(GetParam(), {24, 22, 12});
+  const auto profile = [](const std::string& settings) {
+    return *parse_profile("setting: {" + settings + "}\nimageType: {Original: {}, LoG: {sigma: [1.0, 2.0]}, Wavelet: {}, Square: {}, Gradient: {}, LBP3D: {}}\n", "test");
+  };
+  for (const std::string settings : {"binWidth: 10", "binWidth: 5, resampledPixelSpacing: [0.7, 0.7, 1.1]", "binCount: 16, normalize: true, weightingNorm: euclidean"}) {
+    const auto serial = extract_features(one.image, one.mask, 1, profile(settings));
+    ASSERT_TRUE(serial) << serial.error().message;
+    for (const int threads : {1, 2, 3, 8}) {
+      TaskPool pool(threads);
+      const auto parallel = extract_features(one.image, one.mask, 1, profile(settings), &pool);
+      ASSERT_TRUE(parallel);
+      expect_same(serial->features.values(), parallel->features.values(), GetParam());
+      ASSERT_EQ(serial->diagnostics.size(), parallel->diagnostics.size());
+      for (std::size_t at = 0; at < serial->diagnostics.size(); ++at) {
+        EXPECT_EQ(serial->diagnostics[at].name, parallel->diagnostics[at].name);
+        EXPECT_EQ(serial->diagnostics[at].text, parallel->diagnostics[at].text);
+      }
+      EXPECT_EQ(serial->notes, parallel->notes);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, Invariance, testing::Values(1u, 2u, 3u, 42u, 20260101u));
 
 }  // namespace
