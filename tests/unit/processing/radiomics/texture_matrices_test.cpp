@@ -111,9 +111,10 @@ TEST_P(TextureMatrix, HoldsTheVoxelsOfTheRegion) {
 }
 
 TEST_P(TextureMatrix, CountsPairsOfNeighbours) {
+  const std::vector<int> distances = GetParam().levels > 10000 ? std::vector<int>{1} : std::vector<int>{1, 2};
   for (const bool symmetric : {true, false}) {
     std::vector<Cells> expected;
-    for (const Index3& step : neighbour_offsets(region.size, {1, 2}, GetParam().flat_axis, false)) {
+    for (const Index3& step : neighbour_offsets(region.size, distances, GetParam().flat_axis, false)) {
       Cells cells;
       double pairs = 0;
       region.each([&](int i, int j, int k, int level) {
@@ -126,7 +127,7 @@ TEST_P(TextureMatrix, CountsPairsOfNeighbours) {
       for (auto& [cell, count] : cells) count /= pairs;
       if (pairs > 0) expected.push_back(cells);
     }
-    const auto found = count_cooccurrences(volume, {1, 2}, GetParam().flat_axis, symmetric, WeightingNorm::none);
+    const auto found = count_cooccurrences(volume, distances, GetParam().flat_axis, symmetric, WeightingNorm::none);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t at = 0; at < found.size(); ++at) expect_near(cells_of(volume.levels, found[at].entries, true), expected[at], "offset " + std::to_string(at));
   }
@@ -199,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(Regions, TextureMatrix,
                          testing::Values(Shape{{17, 13, 9}, 6, 1, 0.7}, Shape{{40, 7, 5}, 3, 1, 0.95}, Shape{{9, 8, 7}, 1, 1, 0.5}, Shape{{15, 14, 6}, 20, 9, 0.8},
                                          Shape{{12, 12, 12}, 300, 1, 0.9}, Shape{{16, 16, 16}, 3000, 1, 1.0}, Shape{{20, 20, 10}, 3000, 900, 0.9},
                                          Shape{{300, 4, 3}, 2, 1, 0.98}, Shape{{300, 3, 4}, 400, 1, 0.9}, Shape{{5, 300, 2}, 4, 1, 0.9}, Shape{{14, 15, 1}, 5, 1, 0.8, 2},
-                                         Shape{{14, 15, 6}, 5, 1, 0.8, 0}, Shape{{1, 15, 16}, 5, 1, 0.8}, Shape{{60, 60, 40}, 70000, 1, 1.0}),
+                                         Shape{{14, 15, 6}, 5, 1, 0.8, 0}, Shape{{1, 15, 16}, 5, 1, 0.8}, Shape{{400, 1, 400}, 400000, 1, 1.0}),
                          [](const auto& one) { return "Case" + std::to_string(one.index); });
 
 TEST(Parts, OfARegionAreCounted) {
