@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "core/version.h"
 #include "processing/radiomics/feature_catalogue.h"
 
 namespace choana::node::extract {
@@ -98,6 +99,7 @@ std::string details_json(const RowFacts& facts, const Plan& plan, const Result<E
   if (plan.components) json["component"] = facts.component.empty() ? ordered_json() : ordered_json(std::stol(facts.component));
   for (const auto& [name, value] : one.columns)
     if (name != "Image" && name != "Mask") json["columns"][name] = value;
+  json["software"] = {{"name", "Choana"}, {"version", version}, {"definitions", "PyRadiomics 3.0.1"}};
   json["settings"] = ordered_json::parse(plan.ibsi ? processing::ibsi::canonical_json(*plan.ibsi) : processing::canonical_json(plan.profile));
   std::vector<std::string> warnings = facts.notes;
   if (facts.ledger) {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "core/version.h"
 #include "processing/radiomics/diagnostics.h"
 
 namespace choana::node::extract {
@@ -47,6 +48,7 @@ std::string ibsi_details_json(const RowFacts& facts, const Plan& plan, const Res
   if (plan.components) json["component"] = facts.component.empty() ? ordered_json() : ordered_json(std::stol(facts.component));
   for (const auto& [name, value] : one.columns)
     if (name != "Image" && name != "Mask") json["columns"][name] = value;
+  json["software"] = {{"name", "Choana"}, {"version", version}, {"definitions", "IBSI reference manual"}};
   json["settings"] = ordered_json::parse(processing::ibsi::canonical_json(*plan.ibsi));
   std::vector<std::string> warnings = facts.notes;
   if (facts.ledger) {
