@@ -14,6 +14,8 @@
 namespace choana::processing {
 namespace {
 
+constexpr double values_max = 1073741824;  // of all images together
+
 /// The part of a periodic volume that is at hand. first may lie outside [0, period): positions are taken modulo the period.
 /// An axis whose count equals the period starts at 0.
 template <typename T>
@@ -280,6 +282,9 @@ Result<WaveletFilters> find_wavelet(std::string_view name) {
 Result<DerivedImages> wavelet_images(const FilterInput& input, const ExtractionSettings& settings) {
   const auto filters = find_wavelet(settings.wavelet);
   if (!filters) return fail(filters.error());
+  const double values = (7.0 * settings.wavelet_levels + 1) * input.box.size[0] * input.box.size[1] * input.box.size[2];
+  if (values > values_max)
+    return fail(ErrorCode::limit_exceeded, "wavelet", "The wavelet images of this region would hold more than 2^30 values: ask for fewer levels, or resample to larger voxels.");
   return input.image.pixel_type == PixelType::float32 ? decompose<float>(input, settings, *filters) : decompose<double>(input, settings, *filters);
 }
 

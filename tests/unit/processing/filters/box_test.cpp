@@ -68,6 +68,32 @@ INSTANTIATE_TEST_SUITE_P(ImageTypes, BoxedFilter,
                                          Request{"Logarithm", ""}, Request{"Exponential", ""}, Request{"Gradient", ""}, Request{"LBP2D", "lbp2DRadius: 2.5, lbp2DMethod: var"},
                                          Request{"LBP2D", "force2Ddimension: 2"}, Request{"LBP3D", ""}, Request{"LBP3D", "lbp3DIcosphereRadius: 3.3"}));
 
+TEST(Filters, GiveEqualNeighbourhoodsEqualValues) {
+  // radiomics.md 9 item 1: voxels that tie in the input must tie in the image, or percentiles fall apart. Sixths are not exact in binary; the row
+  // length is no multiple of any vector length.
+  const auto periodic = formula_case({45, 10, 9}, PixelType::float64, [](int i, int j, int k) { return ((i % 4) * 5 + j + k) / 6.0; });
+  for (const char* type : {"Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "Wavelet", "LBP2D"})
+    for (const DerivedImage& image : derive(periodic, type).images)
+      for (int i = 8; i + 4 < 38; ++i)
+        for (int j = 3; j < 7; ++j) ASSERT_EQ(voxel(image, i, j, 4), voxel(image, i + 4, j, 4)) << image.name << " " << i;
+}
+
+TEST(Filters, GiveThePixelTypesOfPyRadiomics) {
+  // radiomics.md 9 item 6.
+  for (const PixelType type : {PixelType::uint8, PixelType::int16, PixelType::float32, PixelType::float64}) {
+    const auto one = formula_case({9, 8, 7}, type, [](int i, int j, int k) { return (i * 7 + j * 5 + k * 3) % 40; });
+    const auto type_of = [&](const char* name, const char* settings = "") { return derive(one, name, settings).images.at(0).volume->pixel_type; };
+    EXPECT_EQ(type_of("Original"), type);
+    EXPECT_EQ(type_of("LoG", "sigma: [1.0]"), PixelType::float32);
+    EXPECT_EQ(type_of("Gradient"), PixelType::float32);
+    EXPECT_EQ(type_of("Wavelet"), type == PixelType::float32 ? PixelType::float32 : PixelType::float64);
+    EXPECT_EQ(type_of("Square"), PixelType::float64);
+    EXPECT_EQ(type_of("Exponential"), PixelType::float64);
+    EXPECT_EQ(type_of("LBP2D"), type);
+    EXPECT_EQ(type_of("LBP3D"), PixelType::float64);
+  }
+}
+
 TEST(Filters, GiveTheSameFeaturesWithAndWithoutThreads) {
   const test::RandomCase one = test::random_case(5, {24, 20, 12}, PixelType::float32);
   const auto profile = parse_profile("imageType: {Original: {}, LoG: {sigma: [1.0, 2.0]}, Wavelet: {}, Square: {}, SquareRoot: {}, Logarithm: {}, Exponential: {}, Gradient: {}, LBP2D: {}, "
