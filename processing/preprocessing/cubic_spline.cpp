@@ -68,6 +68,35 @@ CHOANA_VECTORISED void prefilter_lanes(double* data, std::size_t length, std::si
   }
 }
 
+/// Transpositions between rows and lanes; quickest one value at a time.
+#define CHOANA_ONE_BY_ONE __attribute__((optimize("no-tree-vectorize", "no-tree-slp-vectorize")))
+CHOANA_ONE_BY_ONE void interleave(const double* const* rows, std::size_t length, double* lines) {
+  const double *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3], *e = rows[4], *f = rows[5], *g = rows[6], *h = rows[7];
+  for (std::size_t i = 0; i < length; ++i, lines += lanes) {
+    lines[0] = a[i];
+    lines[1] = b[i];
+    lines[2] = c[i];
+    lines[3] = d[i];
+    lines[4] = e[i];
+    lines[5] = f[i];
+    lines[6] = g[i];
+    lines[7] = h[i];
+  }
+}
+CHOANA_ONE_BY_ONE void separate(const double* lines, std::size_t length, double* const* rows) {
+  double *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3], *e = rows[4], *f = rows[5], *g = rows[6], *h = rows[7];
+  for (std::size_t i = 0; i < length; ++i, lines += lanes) {
+    a[i] = lines[0];
+    b[i] = lines[1];
+    c[i] = lines[2];
+    d[i] = lines[3];
+    e[i] = lines[4];
+    f[i] = lines[5];
+    g[i] = lines[6];
+    h[i] = lines[7];
+  }
+}
+
 /// Sums 64 taps for `count` neighbouring samples (rounded up to whole vectors), each sample in ITK's order: k slowest, i fastest.
 /// weights: 4 rows of block_width an axis; taps: for each (k, j) the coefficients of the 4 columns, as 4 rows of block_width.
 CHOANA_VECTORISED void sum_taps(std::size_t count, const double* weights_i, const double* weights_j, const double* weights_k, const double* const* taps,
@@ -169,16 +198,17 @@ CubicSpline::CubicSpline(const ScalarVolume& image, const VoxelBox& support, Tas
     std::vector<double> filtered(whole_lanes(length_j) * row_stride_);
     for (std::size_t j = 0; j < length_j; j += lanes) {
       const std::size_t together = std::min(lanes, length_j - j);
+      std::array<const double*, lanes> source;
+      std::array<double*, lanes> target;
       for (std::size_t l = 0; l < lanes; ++l) {
-        const double* source = image.voxels.data() + image.geometry.offset(wide.lower[0], wide.lower[1] + static_cast<int>(j + std::min(l, together - 1)),
-                                                                           wide.lower[2] + static_cast<int>(k));
-        for (std::size_t i = 0; i < length_i; ++i) lines[i * lanes + l] = source[i];
+        // Where fewer lines are left, the last is filtered again into a row that nobody reads.
+        source[l] = image.voxels.data() + image.geometry.offset(wide.lower[0], wide.lower[1] + static_cast<int>(j + std::min(l, together - 1)),
+                                                                wide.lower[2] + static_cast<int>(k));
+        target[l] = filtered.data() + (j + l) * row_stride_;
       }
+      interleave(source.data(), length_i, lines.data());
       prefilter_lanes(lines.data(), length_i, lanes, horizon);
-      for (std::size_t l = 0; l < together; ++l) {
-        double* target = filtered.data() + (j + l) * row_stride_;
-        for (std::size_t i = 0; i < width; ++i) target[i] = lines[(keep_i + i) * lanes + l];
-      }
+      separate(lines.data() + keep_i * lanes, width, target.data());
     }
     for (std::size_t i = 0; i < row_stride_; i += lanes) prefilter_lanes(filtered.data() + i, length_j, row_stride_, horizon);
     std::memcpy(planes.data() + k * plane, filtered.data() + keep_j * row_stride_, plane * sizeof(double));

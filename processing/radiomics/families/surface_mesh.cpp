@@ -4,8 +4,12 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <vector>
+
+#include "processing/radiomics/matrices/level_volume.h"
 
 namespace choana::processing {
 namespace {
@@ -301,24 +305,41 @@ MeshDiameters measure_diameters(const Index3& size, std::span<const std::uint8_t
     along_i[static_cast<std::size_t>(k) * static_cast<std::size_t>(wj) + static_cast<std::size_t>(j)].include(i);
     along_j[static_cast<std::size_t>(k) * static_cast<std::size_t>(wi) + static_cast<std::size_t>(i)].include(j);
   };
-  const auto inside = [&](int i, int j, int k) {
-    return i >= 0 && j >= 0 && k >= 0 && i < size[0] && j < size[1] && k < size[2] &&
-           region[(static_cast<std::size_t>(k) * static_cast<std::size_t>(size[1]) + static_cast<std::size_t>(j)) * static_cast<std::size_t>(size[0]) +
-                  static_cast<std::size_t>(i)] != 0;
+  const auto width = static_cast<std::size_t>(size[0]);
+  const std::vector<std::uint8_t> nothing(width, 0);
+  const auto row = [&](int j, int k) {
+    const bool outside = j < 0 || k < 0 || j >= size[1] || k >= size[2];
+    return outside ? nothing.data() : region.data() + (static_cast<std::size_t>(k) * static_cast<std::size_t>(size[1]) + static_cast<std::size_t>(j)) * width;
+  };
+  // Eight voxels are asked at once; nearly always none of them has a face to that side.
+  const auto each_face = [&](const std::uint8_t* voxels, const std::uint8_t* beside, auto&& operation) {
+    std::size_t i = 0;
+    for (; i + 8 <= width; i += 8) {
+      std::uint64_t here = 0;
+      std::uint64_t there = 0;
+      std::memcpy(&here, voxels + i, 8);
+      std::memcpy(&there, beside + i, 8);
+      if ((here & ~there) == 0) continue;
+      for (std::size_t at = i; at < i + 8; ++at)
+        if (voxels[at] != 0 && beside[at] == 0) operation(static_cast<int>(at));
+    }
+    for (; i < width; ++i)
+      if (voxels[i] != 0 && beside[i] == 0) operation(static_cast<int>(i));
   };
   for (int k = 0; k < size[2]; ++k)
-    for (int j = 0; j < size[1]; ++j)
-      for (int i = 0; i < size[0]; ++i) {
-        if (!inside(i, j, k)) continue;
-        const int ci = 2 * i + 1;
-        const int cj = 2 * j + 1;
-        const int ck = 2 * k + 1;
-        for (const int side : {-1, 1}) {
-          if (!inside(i + side, j, k)) include(ci + side, cj, ck);
-          if (!inside(i, j + side, k)) include(ci, cj + side, ck);
-          if (!inside(i, j, k + side)) include(ci, cj, ck + side);
-        }
+    for (int j = 0; j < size[1]; ++j) {
+      const std::uint8_t* voxels = row(j, k);
+      const int cj = 2 * j + 1;
+      const int ck = 2 * k + 1;
+      for (const int side : {-1, 1}) {
+        each_face(voxels, row(j + side, k), [&](int i) { include(2 * i + 1, cj + side, ck); });
+        each_face(voxels, row(j, k + side), [&](int i) { include(2 * i + 1, cj, ck + side); });
       }
+    }
+  for_each_run(size, region, [&](int i, int j, int k, int length) {
+    include(2 * i, 2 * j + 1, 2 * k + 1);
+    include(2 * (i + length), 2 * j + 1, 2 * k + 1);
+  });
   // How many of the three hulls (of its planes of equal i, j, k) a point lies on.
   std::vector<std::int64_t> on_hull[3];
   const auto key = [&](int i, int j, int k) { return (static_cast<std::int64_t>(k) * wj + j) * wi + i; };
