@@ -7,6 +7,7 @@
 #include "core/clinical_value.h"
 #include "core/error.h"
 #include "core/feature.h"
+#include "core/habitat_map.h"
 #include "core/prediction.h"
 #include "core/region_of_interest.h"
 #include "core/series_volume.h"
@@ -78,6 +79,7 @@ struct StudyFindings {
   std::vector<InputObject> inputs;
   std::vector<SeriesDecision> series;
   std::vector<MeasuredSeries> measured;
+  std::vector<HabitatMap> habitats;           // measurements of a habitat name its region
   std::vector<Measurement> measurements;
   std::vector<ClinicalValue> clinical;        // those that a model used
   std::vector<Prediction> predictions;

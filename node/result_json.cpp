@@ -81,6 +81,21 @@ std::string write_result_json(const StudyFindings& findings, const std::vector<R
     for (const RegionOfInterest& roi : measured.rois)
       json["rois"].push_back(roi_json(roi, measured.role, measured.volume.reference().series_instance_uid));
 
+  json["habitats"] = ordered_json::array();
+  for (const HabitatMap& map : findings.habitats) {
+    const MeasuredSeries& measured = findings.measured[map.measured];
+    ordered_json one = {{"role", measured.role}, {"roi", measured.rois[map.roi].name()}, {"series_instance_uid", measured.volume.reference().series_instance_uid}, {"name", map.name},
+                        {"method", map.method}, {"scheme", parsed(map.scheme)}, {"bic", ordered_json::array()}, {"habitats", ordered_json::array()}, {"notes", map.notes}};
+    for (const auto& [k, bic] : map.criterion) one["bic"].push_back({{"k", k}, {"value", bic}});
+    for (const Habitat& habitat : map.habitats) {
+      ordered_json means = ordered_json::object();
+      for (const auto& [feature, mean] : habitat.means) means[feature] = mean;
+      one["habitats"].push_back({{"number", habitat.number}, {"name", habitat.region.name()}, {"voxels", habitat.region.voxels()}, {"volume_ml", habitat.region.volume_ml()},
+                                 {"fraction", habitat.fraction}, {"means", std::move(means)}, {"measured", habitat.measured}});
+    }
+    json["habitats"].push_back(std::move(one));
+  }
+
   json["features"] = ordered_json::array();
   json["not_computed"] = ordered_json::array();
   for (const Measurement& measurement : findings.measurements) {

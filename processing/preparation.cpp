@@ -128,7 +128,7 @@ struct Step {
   Result<PreparedVolume> (*run)(const SeriesVolume&, const std::string&, int);
 };
 
-constexpr Step steps[] = {{"n4", run_n4}, {"rescale", run_rescale}, {"resample", run_nothing}, {"normalise", run_normalise}};
+constexpr Step steps[] = {{"n4", run_n4}, {"rescale", run_rescale}, {"resample", run_nothing}, {"normalise", run_normalise}, {"register", run_nothing}};
 
 }  // namespace
 
@@ -144,8 +144,45 @@ Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& rol
     if (step == known.name) return known.run(image, parameters_json, threads);
     names.emplace_back(known.name);
   }
-  if (step == "register") return wrong("The preparation step 'register' is not available in this version.");
   return wrong("There is no preparation step '" + step + "'." + did_you_mean(step, names));
+}
+
+Result<std::optional<RegistrationRequest>> registration_request(const std::vector<PreparationStep>& all, const std::string& role) {
+  std::optional<RegistrationRequest> request;
+  for (const PreparationStep& one : all) {
+    if (one.step != "register") continue;
+    const json given = json::parse(one.parameters_json, nullptr, false);
+    if (given.is_object() && given.contains("roles")) {
+      if (!given["roles"].is_array()) return wrong("The step 'register' names its roles by something that is no list.");
+      if (std::find(given["roles"].begin(), given["roles"].end(), json(role)) == given["roles"].end()) continue;
+    }
+    auto parameters = parse_parameters("register", one.parameters_json,
+                                       {"to", "resample", "otherwise", "seed", "focus_margin_mm", "translation_max_mm", "rotation_max_deg", "overlap_min", "focus_overlap_min", "information_min", "agreement_min"});
+    if (!parameters) return fail(parameters.error());
+    RegistrationRequest asked;
+    try {
+      asked.to = parameters->value("to", "");
+      asked.resample = parameters->value("resample", false);
+      const std::string otherwise = parameters->value("otherwise", "refuse");
+      if (otherwise != "refuse" && otherwise != "geometry") return wrong("register: 'otherwise' is refuse or geometry.");
+      asked.otherwise_geometry = otherwise == "geometry";
+      RegistrationSettings& s = asked.settings;
+      s.seed = parameters->value("seed", s.seed);
+      s.focus_margin_mm = parameters->value("focus_margin_mm", s.focus_margin_mm);
+      s.translation_max_mm = parameters->value("translation_max_mm", s.translation_max_mm);
+      s.rotation_max_deg = parameters->value("rotation_max_deg", s.rotation_max_deg);
+      s.overlap_min = parameters->value("overlap_min", s.overlap_min);
+      s.focus_overlap_min = parameters->value("focus_overlap_min", s.focus_overlap_min);
+      s.information_min = parameters->value("information_min", s.information_min);
+      s.agreement_min = parameters->value("agreement_min", s.agreement_min);
+    } catch (const json::exception&) {
+      return wrong("register: a parameter has the wrong type.");
+    }
+    if (asked.to.empty()) return wrong("register: 'to' must name the role of the reference.");
+    if (asked.to == role) continue;
+    request = asked;
+  }
+  return request;
 }
 
 }  // namespace choana::processing

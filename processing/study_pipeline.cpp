@@ -7,9 +7,14 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
+#include "core/rigid_transform.h"
+#include "processing/habitats/habitat_clustering.h"
+#include "processing/itk/rigid_registration.h"
 #include "processing/preparation.h"
+#include "processing/preprocessing/resampler.h"
 #include "processing/radiomics/extraction_profile.h"
 #include "processing/radiomics/feature_extractor.h"
 #include "processing/roi/roi_builder.h"
@@ -45,14 +50,45 @@ struct SeriesState {
   [[nodiscard]] const std::string& frame_of_reference_uid() const { return slices->front().frame_of_reference_uid; }
 };
 
-/// One region on one volume, to be prepared and measured.
+/// A series as a package wants it: prepared, and on another series' grid where it says so. Made once, however many regions are measured.
+struct PreparedImage {
+  std::size_t measured = 0;                 // index into findings.measured
+  std::string package_role;                 // as the package names it: T2
+  std::vector<PreparationStep> preparation;
+  std::optional<std::size_t> base;          // position of the image on its own grid that this one is resampled from
+  VolumeGeometry grid;                      // with `base`: to this grid
+  RigidTransform grid_to_series;            // with `base`: from points of that grid to points of the series
+  SeriesVolume volume;                      // what came out
+  std::vector<StepRecord> steps;
+  std::optional<Error> error;
+};
+
+/// One region on one image, to be measured.
 struct MeasurementTask {
   std::size_t measured = 0;                 // index into findings.measured
   std::size_t roi = 0;                      // index into its rois
+  std::optional<RegionOfInterest> region;   // measured instead of it: a habitat, or the region on another grid
   std::string role;                         // as found: T2-FS
-  std::string package_role;                 // as the package names it: T2
-  std::vector<PreparationStep> preparation;
+  std::size_t image = 0;                    // position in images_
   ExtractionProfile profile;
+  std::string note;                         // what is special about this measurement, or empty
+};
+
+/// Habitats to be found once the images are prepared, and where they are measured.
+struct HabitatPlan {
+  struct Target {
+    std::string package_role;
+    std::size_t measured = 0;
+    std::size_t image = 0;
+    std::optional<RigidTransform> transform;  // from the habitats' grid to the image's
+    ExtractionProfile profile;
+  };
+  std::size_t plan = 0;                     // position in plans_
+  const RequiredHabitats* required = nullptr;
+  std::size_t measured = 0;
+  std::size_t roi = 0;
+  std::vector<std::size_t> images;          // one a feature
+  std::vector<Target> targets;
 };
 
 struct MeasurementOutcome {
@@ -100,6 +136,8 @@ class StudyRun {
       plan_radiomics();
     else
       for (std::size_t n = 0; n < settings_.packages.size(); ++n) plan_package(n);
+    prepare_images();
+    find_habitats();
     measure();
     predict();
     conclude();
@@ -367,7 +405,7 @@ class StudyRun {
         }
         const std::size_t m = measured_index(n, *volume);
         const std::size_t r = roi_index(findings_.measured[m], std::move(*roi));
-        tasks_.push_back({m, r, findings_.measured[m].role, {}, {}, default_profile()});
+        tasks_.push_back({m, r, std::nullopt, findings_.measured[m].role, image_index(m, "", {}), default_profile(), ""});
       }
     }
   }
@@ -390,6 +428,12 @@ class StudyRun {
       return reject_package(manifest, Error{ErrorCode::missing_role, "assign_roles",
                                             "No " + sequence.role + " series was found for the model '" + manifest.title + "'" + what_was_found() + ".", ""});
     }
+    RoleContext context{series_of_role, {}};
+    for (const auto& [role, series] : series_of_role) {
+      auto request = registration_request(manifest.preprocessing, role);
+      if (!request) return reject_package(manifest, request.error());
+      if (*request && series_of_role.contains((*request)->to)) context.requests[role] = **request;
+    }
     for (const RequiredRoi& required : manifest.rois) {
       // The most wanted name wins; of equal ranks the first that was received.
       const DrawnRegion* region = nullptr;
@@ -409,34 +453,339 @@ class StudyRun {
         const std::size_t n = found->second;
         const BuiltVolume* volume = main_volume(n);
         if (volume == nullptr) return reject_package(manifest, *series_[n].load_error);
-        auto roi = bind(*region, n, *volume);
+        auto roi = place(context, *region, role);
         if (!roi) return reject_package(manifest, roi.error());
         const std::size_t m = measured_index(n, *volume);
         const std::size_t r = roi_index(findings_.measured[m], std::move(*roi));
-        const auto yaml = manifest.extraction.find(role);
-        ExtractionProfile profile = default_profile();
-        if (yaml != manifest.extraction.end()) {
-          auto parsed = parse_profile(yaml->second, manifest.id + "/" + role);
-          if (!parsed) return reject_package(manifest, parsed.error());
-          profile = std::move(*parsed);
+        auto profile = profile_of(manifest, role);
+        if (!profile) return reject_package(manifest, profile.error());
+        MeasurementTask task{m, r, std::nullopt, findings_.measured[m].role, image_index(m, role, manifest.preprocessing), std::move(*profile), ""};
+        if (const auto request = context.requests.find(role); request != context.requests.end() && request->second.resample && context.series.at(request->second.to) != n) {
+          const std::string& to = request->second.to;
+          auto reference = place(context, *region, to);
+          if (!reference) return reject_package(manifest, reference.error());
+          auto transform = transform_between(context, to, role, *reference);
+          if (!transform) return reject_package(manifest, transform.error());
+          task.image = image_index(m, role, manifest.preprocessing, reference->geometry(), transform->value_or(RigidTransform{}));
+          task.region = std::move(*reference);
+          task.note = "Measured on the image resampled onto the grid of " + to + ", in the region as it lies there.";
         }
-        plan.task_of[{role, required.name}] = task_index({m, r, findings_.measured[m].role, role, manifest.preprocessing, std::move(profile)});
+        plan.place_of[{role, required.name}] = {m, r};
+        plan.task_of[{role, required.name}] = task_index(std::move(task));
       }
     }
+    for (const RequiredHabitats& habitats : manifest.habitats)
+      if (auto status = plan_habitats(context, plan, habitats); !status) return reject_package(manifest, status.error());
     plans_.push_back(std::move(plan));
+  }
+
+  static Result<ExtractionProfile> profile_of(const PackageManifest& manifest, const std::string& role) {
+    const auto yaml = manifest.extraction.find(role);
+    if (yaml == manifest.extraction.end()) return default_profile();
+    return parse_profile(yaml->second, manifest.id + "/" + role);
+  }
+
+  // -- series brought together --
+
+  /// A package's roles on this study, and what it wants registered.
+  struct RoleContext {
+    std::map<std::string, std::size_t> series;
+    std::map<std::string, RegistrationRequest> requests;
+  };
+
+  /// Does the package want these two registered to one another, or both to a third?
+  static const RegistrationRequest* connection(const RoleContext& context, const std::string& from, const std::string& to) {
+    const auto a = context.requests.find(from), b = context.requests.find(to);
+    if (b != context.requests.end() && (b->second.to == from || (a != context.requests.end() && a->second.to == b->second.to))) return &b->second;
+    if (a != context.requests.end() && a->second.to == to) return &a->second;
+    return nullptr;
+  }
+
+  /// From points of one role's series to points of another's; nothing where their coordinates are the same. focus: on the first
+  /// one's grid. Errors: geometry_mismatch (refused, or frames of reference differ and nothing is to be registered).
+  Result<std::optional<RigidTransform>> transform_between(const RoleContext& context, const std::string& from, const std::string& to, const RegionOfInterest& focus) {
+    const std::size_t a = context.series.at(from), b = context.series.at(to);
+    if (a == b) return std::optional<RigidTransform>{};
+    const std::string &frame_a = series_[a].frame_of_reference_uid(), &frame_b = series_[b].frame_of_reference_uid();
+    const bool same_frame = !frame_a.empty() && frame_a == frame_b;
+    const RegistrationRequest* request = connection(context, from, to);
+    if (request == nullptr) {
+      if (same_frame) return std::optional<RigidTransform>{};
+      return fail(ErrorCode::geometry_mismatch, "register", to + " lies in another frame of reference than " + from + ", and the model asks for no registration of the two.");
+    }
+    const BuiltVolume *reference = main_volume(a), *moving = main_volume(b);
+    if (reference == nullptr) return fail(*series_[a].load_error);
+    if (moving == nullptr) return fail(*series_[b].load_error);
+    const RegistrationSettings& s = request->settings;
+    std::string key = std::to_string(a) + "|" + std::to_string(b) + "|" + focus.name() + "|" + focus.origin().sop_instance_uid + "|" + std::to_string(focus.origin().number);
+    for (const double limit : {static_cast<double>(s.seed), s.focus_margin_mm, s.translation_max_mm, s.rotation_max_deg, s.overlap_min, s.focus_overlap_min, s.information_min, s.agreement_min})
+      key += "|" + std::to_string(limit);
+    auto known = registrations_.find(key);
+    if (known == registrations_.end()) {
+      const double started = now_s();
+      auto registered = register_rigidly(reference->volume, moving->volume, &focus, s);
+      Registered outcome;
+      if (!registered) {
+        outcome.error = registered.error();
+      } else {
+        outcome.registration = *registered;
+        outcome.error = refusal_of(*registered, s);
+        std::string record = registration_record(*registered);
+        record.insert(1, "\"to\":" + quoted(from) + ",\"used\":" + (outcome.error ? "false" : "true") + ",");
+        findings_.steps.push_back({"register", to, record, now_s() - started});
+        inside_s_ += now_s() - started;
+      }
+      known = registrations_.emplace(key, std::move(outcome)).first;
+    }
+    if (!known->second.error) return std::optional<RigidTransform>(known->second.registration.reference_to_moving);
+    Error error = *known->second.error;
+    if (request->otherwise_geometry && same_frame) {
+      issue(error.code, to + " was placed beside " + from + " by their common frame of reference alone. " + error.message, to, focus.name());
+      return std::optional<RigidTransform>{};
+    }
+    error.message = to + " could not be registered to " + from + ". " + error.message;
+    return fail(std::move(error));
+  }
+
+  /// A region on another grid, moved by a rigid transform: carried onto the grid as it lies before the motion.
+  static Result<RegionOfInterest> carry_moved(const RegionOfInterest& roi, const VolumeGeometry& target, const RigidTransform& transform) {
+    const RigidTransform back = transform.inverse();
+    Matrix3 direction{};
+    for (std::size_t r = 0; r < 3; ++r)
+      for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t n = 0; n < 3; ++n) direction[3 * r + c] += back.rotation[3 * r + n] * target.direction()[3 * n + c];
+    auto seen = VolumeGeometry::make(target.size(), target.spacing_mm(), back.apply(target.origin_mm()), direction, roi.geometry().frame_of_reference_uid());
+    if (!seen) return fail(seen.error());
+    auto carried = carry_roi(roi, *seen);
+    if (!carried) return carried;
+    RoiOrigin origin = carried->origin();
+    for (std::string& note : origin.notes)
+      if (note.starts_with("Carried from the grid it was drawn on")) note = "Carried to another series by rigid registration: " + text_of(roi.volume_ml()) + " ml before, " + text_of(carried->volume_ml()) + " ml after.";
+    return RegionOfInterest::make(roi.name(), target, carried->mask(), std::move(origin), roi.finding());
+  }
+
+  static std::string text_of(double value) {
+    char text[40];
+    std::snprintf(text, sizeof text, "%.3f", value);
+    return text;
+  }
+
+  /// The image on another grid, cubic splines; 0 outside.
+  static Result<SeriesVolume> moved_onto(const SeriesVolume& image, const VolumeGeometry& grid, const RigidTransform& grid_to_series) {
+    const VolumeGeometry& own = image.geometry();
+    const RigidTransform back = grid_to_series.inverse();
+    Matrix3 direction{};
+    for (std::size_t r = 0; r < 3; ++r)
+      for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t n = 0; n < 3; ++n) direction[3 * r + c] += back.rotation[3 * r + n] * own.direction()[3 * n + c];
+    auto seen = VolumeGeometry::make(own.size(), own.spacing_mm(), back.apply(own.origin_mm()), direction);
+    if (!seen) return fail(seen.error());
+    ScalarVolume moved = to_scalar_volume(image);
+    moved.geometry = *seen;
+    const ScalarVolume resampled = resample_image(moved, grid, Interpolation::cubic_bspline);
+    return SeriesVolume::make(grid, {resampled.voxels.begin(), resampled.voxels.end()}, image.pixel_type(), image.reference(), image.acquisition());
+  }
+
+  /// A region on the grid of a role's series: drawn there, registered as the package asks, or carried within one frame of reference.
+  Result<RegionOfInterest> place(const RoleContext& context, const DrawnRegion& region, const std::string& role) {
+    const std::size_t n = context.series.at(role);
+    const BuiltVolume* volume = main_volume(n);
+    if (volume == nullptr) return fail(*series_[n].load_error);
+    const auto home = home_of(region);
+    if (!home || *home == n) return bind(region, n, *volume);
+    std::string from;
+    for (const auto& [other, series] : context.series)
+      if (series == *home && connection(context, other, role) != nullptr) from = other;
+    if (from.empty())
+      if (const auto request = context.requests.find(role); request != context.requests.end()) from = request->second.to;
+    if (from.empty() || context.series.at(from) == n) return bind(region, n, *volume);
+    const std::size_t source = context.series.at(from);
+    const BuiltVolume* drawn_on = main_volume(source);
+    if (drawn_on == nullptr) return fail(*series_[source].load_error);
+    auto roi = bind(region, source, *drawn_on);
+    if (!roi) return roi;
+    auto transform = transform_between(context, from, role, *roi);
+    if (!transform) return fail(transform.error());
+    if (!*transform) return bind(region, n, *volume);
+    return carry_moved(*roi, volume->volume.geometry(), **transform);
+  }
+
+  // -- habitats --
+
+  template <typename Plan>
+  Status plan_habitats(const RoleContext& context, const Plan& plan, const RequiredHabitats& required) {
+    const PackageManifest& manifest = settings_.packages[plan.package]->manifest();
+    const auto where = plan.place_of.find({required.on, required.of});
+    if (where == plan.place_of.end()) return {};  // an optional series or region that is not there: its features are missing
+    HabitatPlan habitats;
+    habitats.plan = plans_.size();
+    habitats.required = &required;
+    std::tie(habitats.measured, habitats.roi) = where->second;
+    const RegionOfInterest roi = findings_.measured[habitats.measured].rois[habitats.roi];
+    const auto image_on = [&](const std::string& role, std::optional<RigidTransform>& transform) -> Result<std::size_t> {
+      const auto series = context.series.find(role);
+      if (series == context.series.end()) return fail(ErrorCode::missing_role, "habitats", "Habitats need the series " + role + ", which was not received.");
+      const BuiltVolume* volume = main_volume(series->second);
+      if (volume == nullptr) return fail(*series_[series->second].load_error);
+      auto between = transform_between(context, required.on, role, roi);
+      if (!between) return fail(between.error());
+      transform = *between;
+      return image_index(measured_index(series->second, *volume), role, manifest.preprocessing);
+    };
+    for (const HabitatFeature& feature : required.features) {
+      std::optional<RigidTransform> transform;
+      auto image = image_on(feature.role, transform);
+      if (!image) return fail(image.error());
+      if (context.series.at(feature.role) != context.series.at(required.on))
+        image = image_index(images_[*image].measured, feature.role, manifest.preprocessing, roi.geometry(), transform.value_or(RigidTransform{}));
+      habitats.images.push_back(*image);
+    }
+    for (const std::string& role : required.measured_on) {
+      HabitatPlan::Target target;
+      target.package_role = role;
+      auto image = image_on(role, target.transform);
+      if (!image) return fail(image.error());
+      target.image = *image;
+      target.measured = images_[*image].measured;
+      const auto request = context.requests.find(role);
+      if (request != context.requests.end() && request->second.resample && request->second.to == required.on && context.series.at(role) != context.series.at(required.on))
+        target.image = image_index(target.measured, role, manifest.preprocessing, roi.geometry(), target.transform.value_or(RigidTransform{}));
+      auto profile = profile_of(manifest, role);
+      if (!profile) return fail(profile.error());
+      target.profile = std::move(*profile);
+      habitats.targets.push_back(std::move(target));
+    }
+    habitat_plans_.push_back(std::move(habitats));
+    return {};
+  }
+
+  void find_habitats() {
+    for (const HabitatPlan& plan : habitat_plans_) {
+      const RequiredHabitats& required = *plan.required;
+      const double started = now_s();
+      auto found = habitats_of(plan);
+      const std::string role = findings_.measured[plan.measured].role;
+      if (!found) {
+        remember(found.error());
+        issue(found.error().code, "No habitats were found for the model '" + settings_.packages[plans_[plan.plan].package]->manifest().id + "': " + found.error().message, role,
+              findings_.measured[plan.measured].rois[plan.roi].name());
+        continue;
+      }
+      const HabitatMap& map = findings_.habitats[*found];
+      findings_.steps.push_back({"habitats", role, "{\"roi\":" + quoted(findings_.measured[plan.measured].rois[plan.roi].name()) + ",\"habitats\":" + std::to_string(map.habitats.size()) +
+                                                      ",\"scheme\":" + map.scheme + "}", now_s() - started});
+      for (const std::string& note : map.notes) issue(ErrorCode::degenerate_input, note, role, findings_.measured[plan.measured].rois[plan.roi].name());
+      for (std::size_t h = 0; h < map.habitats.size(); ++h) {
+        const Habitat& habitat = map.habitats[h];
+        const std::string name = required.name + std::to_string(habitat.number);
+        for (const HabitatPlan::Target& target : plan.targets) {
+          plans_[plan.plan].habitat_of[{target.package_role, name}] = {*found, h};
+          if (!habitat.measured) continue;
+          MeasurementTask task{target.measured, 0, habitat.region, findings_.measured[target.measured].role, target.image, target.profile, ""};
+          const PreparedImage& image = images_[target.image];
+          if (image.error) continue;
+          if (!image.volume.geometry().matches(habitat.region.geometry())) {
+            auto carried = target.transform ? carry_moved(habitat.region, image.volume.geometry(), *target.transform) : carry_roi(habitat.region, image.volume.geometry());
+            if (!carried) {
+              issue(carried.error().code, carried.error().message, task.role, habitat.region.name());
+              continue;
+            }
+            task.region = std::move(*carried);
+            task.note = "Measured in a habitat that was found on " + role + ".";
+          }
+          plans_[plan.plan].task_of[{target.package_role, name}] = task_index(std::move(task));
+        }
+      }
+    }
+  }
+
+  /// Position in findings_.habitats. Two packages with one scheme on one region share a map.
+  Result<std::size_t> habitats_of(const HabitatPlan& plan) {
+    const RequiredHabitats& required = *plan.required;
+    std::string scheme = "{\"manifest\":" + required.scheme + ",\"preparation\":[";
+    for (const std::size_t image : plan.images) scheme += (scheme.back() == '[' ? "" : ",") + preparation_text(images_[image].preparation);
+    scheme += "]}";
+    for (std::size_t known = 0; known < findings_.habitats.size(); ++known)
+      if (findings_.habitats[known].measured == plan.measured && findings_.habitats[known].roi == plan.roi && findings_.habitats[known].scheme == scheme) return known;
+    const MeasuredSeries& series = findings_.measured[plan.measured];
+    const RegionOfInterest& roi = series.rois[plan.roi];
+    std::vector<VoxelFeature> features;
+    for (std::size_t f = 0; f < plan.images.size(); ++f) {
+      const PreparedImage& image = images_[plan.images[f]];
+      if (image.error) return fail(*image.error);
+      features.push_back({required.features[f].role, image.volume.voxels(), required.features[f].smoothing_mm});
+    }
+    auto stack = stack_voxel_features(roi, features);
+    if (!stack) return fail(stack.error());
+    auto labels = cluster_habitats(*stack, required.settings, settings_.pool);
+    if (!labels) return fail(labels.error());
+    HabitatMap map;
+    map.name = required.name;
+    map.scheme = std::move(scheme);
+    map.measured = plan.measured;
+    map.roi = plan.roi;
+    map.criterion = labels->criterion;
+    map.notes = labels->notes;
+    std::string roles;
+    for (const HabitatFeature& feature : required.features) roles += (roles.empty() ? "" : ", ") + feature.role;
+    map.method = (required.settings.habitats ? std::to_string(*required.settings.habitats) + " clusters as the model fixes them" : std::to_string(labels->chosen) + " clusters by the lowest BIC of Gaussian mixtures") +
+                 ", " + (required.settings.labels == HabitatSettings::Labels::k_means ? "k-means" : "Gaussian mixture") + " of the voxels' intensities (" + roles + "), numbered by " +
+                 (required.settings.order_by == "volume" ? "volume" : "mean " + required.settings.order_by) + (required.settings.descending ? ", descending" : ", ascending");
+    int maps_before = 0;
+    for (const HabitatMap& other : findings_.habitats) maps_before += other.measured == plan.measured && other.roi == plan.roi && other.name == map.name ? 1 : 0;
+    for (const HabitatStatistics& one : habitat_statistics(*stack, *labels, roi.geometry().voxel_volume_mm3())) {
+      std::vector<std::uint8_t> mask(roi.mask().size(), 0);
+      for (std::size_t n = 0; n < stack->voxels.size(); ++n)
+        if (labels->labels[n] == one.number) mask[stack->voxels[n]] = 1;
+      // Another scheme on the same region keeps names apart.
+      const std::string name = roi.name() + " " + map.name + (maps_before > 0 ? "-" + std::to_string(maps_before + 1) : "") + " " + std::to_string(one.number);
+      auto region = RegionOfInterest::make(name, roi.geometry(), std::move(mask), roi.origin(), roi.finding());
+      if (!region) return fail(region.error());
+      const bool measured = one.voxels >= static_cast<std::size_t>(required.settings.voxels_min);
+      if (!measured) map.notes.push_back(name + " has " + std::to_string(one.voxels) + " voxels, fewer than " + std::to_string(required.settings.voxels_min) + ": it was not measured.");
+      map.habitats.push_back({one.number, std::move(*region), one.fraction, one.means, measured});
+    }
+    findings_.habitats.push_back(std::move(map));
+    return findings_.habitats.size() - 1;
   }
 
   // Two packages that want the same measurement share it.
   std::size_t task_index(MeasurementTask task) {
+    const auto name = [](const MeasurementTask& t) { return t.region ? t.region->name() : std::string(); };
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       const MeasurementTask& other = tasks_[t];
-      const auto same_step = [](const PreparationStep& a, const PreparationStep& b) { return a.step == b.step && a.parameters_json == b.parameters_json; };
-      if (other.measured == task.measured && other.roi == task.roi && other.package_role == task.package_role && canonical_json(other.profile) == canonical_json(task.profile) &&
-          std::equal(other.preparation.begin(), other.preparation.end(), task.preparation.begin(), task.preparation.end(), same_step))
-        return t;
+      if (other.measured == task.measured && other.roi == task.roi && other.image == task.image && name(other) == name(task) && canonical_json(other.profile) == canonical_json(task.profile)) return t;
     }
     tasks_.push_back(std::move(task));
     return tasks_.size() - 1;
+  }
+
+  /// A prepared image, on its own grid or on another; the same request gives the same position.
+  std::size_t image_index(std::size_t measured, const std::string& package_role, const std::vector<PreparationStep>& preparation,
+                          const std::optional<VolumeGeometry>& grid = std::nullopt, const RigidTransform& grid_to_series = {}) {
+    PreparedImage image;
+    image.measured = measured;
+    image.package_role = package_role;
+    image.preparation = preparation;
+    if (grid) {
+      image.base = image_index(measured, package_role, preparation);
+      image.grid = *grid;
+      image.grid_to_series = grid_to_series;
+    }
+    for (std::size_t n = 0; n < images_.size(); ++n) {
+      const PreparedImage& other = images_[n];
+      if (other.measured == measured && other.package_role == package_role && preparation_text(other.preparation) == preparation_text(preparation) && other.base == image.base &&
+          (!grid || (other.grid == image.grid && other.grid_to_series.json() == grid_to_series.json())))
+        return n;
+    }
+    images_.push_back(std::move(image));
+    return images_.size() - 1;
+  }
+
+  static std::string preparation_text(const std::vector<PreparationStep>& steps) {
+    std::string text = "[";
+    for (const PreparationStep& step : steps) text += (text.size() > 1 ? "," : "") + std::string("{\"step\":\"") + step.step + "\",\"parameters\":" + step.parameters_json + "}";
+    return text + "]";
   }
 
   std::optional<std::size_t> choose_series(const RequiredSequence& sequence) {
@@ -484,6 +833,48 @@ class StudyRun {
 
   // -- measuring --
 
+  void prepare_images() {
+    // Images on their own grids first, then those made of them.
+    for (const bool derived : {false, true})
+      run_tasks(settings_.pool, images_.size(), [&](std::size_t n) {
+        if (images_[n].base.has_value() == derived) prepare_one(images_[n]);
+      });
+    for (PreparedImage& image : images_)
+      for (StepRecord& step : image.steps) findings_.steps.push_back(std::move(step));
+  }
+
+  void prepare_one(PreparedImage& image) const {
+    const MeasuredSeries& series = findings_.measured[image.measured];
+    if (image.base) {
+      const PreparedImage& base = images_[*image.base];
+      if (base.error) {
+        image.error = base.error;
+        return;
+      }
+      const double started = now_s();
+      auto moved = moved_onto(base.volume, image.grid, image.grid_to_series);
+      if (!moved) {
+        image.error = moved.error();
+        return;
+      }
+      image.volume = std::move(*moved);
+      image.steps.push_back({"resample_onto", series.role, "{\"interpolator\":\"bspline\",\"transform\":" + image.grid_to_series.json() + "}", now_s() - started});
+      return;
+    }
+    image.volume = series.volume;
+    for (const PreparationStep& step : image.preparation) {
+      if (step.step == "register") continue;  // carried out where the regions were placed
+      const double started = now_s();
+      auto prepared = prepare(image.volume, image.package_role, step.step, step.parameters_json, settings_.pool != nullptr ? settings_.pool->threads() : 1);
+      if (!prepared) {
+        image.error = prepared.error();
+        return;
+      }
+      image.volume = std::move(prepared->volume);
+      image.steps.push_back({step.step, series.role, prepared->record_json, now_s() - started});
+    }
+  }
+
   void measure() {
     std::vector<MeasurementOutcome> outcomes(tasks_.size());
     run_tasks(settings_.pool, tasks_.size(), [&](std::size_t t) { outcomes[t] = measure_one(tasks_[t]); });
@@ -493,7 +884,7 @@ class StudyRun {
       for (StepRecord& step : outcome.steps) findings_.steps.push_back(std::move(step));
       if (outcome.error) {
         remember(*outcome.error);
-        issue(outcome.error->code, outcome.error->message, tasks_[t].role, findings_.measured[tasks_[t].measured].rois[tasks_[t].roi].name());
+        issue(outcome.error->code, outcome.error->message, tasks_[t].role, region_of(tasks_[t]).name());
         continue;
       }
       measurement_of_task_[t] = findings_.measurements.size();
@@ -501,26 +892,19 @@ class StudyRun {
     }
   }
 
+  [[nodiscard]] const RegionOfInterest& region_of(const MeasurementTask& task) const { return task.region ? *task.region : findings_.measured[task.measured].rois[task.roi]; }
+
   MeasurementOutcome measure_one(const MeasurementTask& task) const {
     MeasurementOutcome outcome;
     const MeasuredSeries& series = findings_.measured[task.measured];
-    const RegionOfInterest& roi = series.rois[task.roi];
-    SeriesVolume image = series.volume;
-    std::string preparation = "[";
-    for (const PreparationStep& step : task.preparation) {
-      const double started = now_s();
-      auto prepared = prepare(image, task.package_role, step.step, step.parameters_json, settings_.pool != nullptr ? settings_.pool->threads() : 1);
-      if (!prepared) {
-        outcome.error = prepared.error();
-        return outcome;
-      }
-      image = std::move(prepared->volume);
-      outcome.steps.push_back({step.step, task.role, prepared->record_json, now_s() - started});
-      preparation += (preparation.size() > 1 ? "," : "") + std::string("{\"step\":\"") + step.step + "\",\"parameters\":" + step.parameters_json + "}";
+    const RegionOfInterest& roi = region_of(task);
+    const PreparedImage& image = images_[task.image];
+    if (image.error) {
+      outcome.error = image.error;
+      return outcome;
     }
-    preparation += "]";
     const double started = now_s();
-    auto extracted = extract_features(to_scalar_volume(image), to_mask_volume(roi), 1, task.profile, settings_.pool);
+    auto extracted = extract_features(to_scalar_volume(image.volume), to_mask_volume(roi), 1, task.profile, settings_.pool);
     if (!extracted) {
       outcome.error = extracted.error();
       return outcome;
@@ -528,7 +912,8 @@ class StudyRun {
     const std::string profile = canonical_json(task.profile);
     outcome.steps.push_back({"radiomics", task.role, "{\"roi\":" + quoted(roi.name()) + ",\"profile\":" + quoted(task.profile.name) + "}", now_s() - started});
     outcome.measurement = Measurement{task.role, roi.name(), series.volume.reference().series_instance_uid, task.profile.name,
-                                      "{\"preparation\":" + preparation + ",\"profile\":" + profile + "}", std::move(extracted->features), std::move(extracted->notes)};
+                                      "{\"preparation\":" + preparation_text(image.preparation) + ",\"profile\":" + profile + "}", std::move(extracted->features), std::move(extracted->notes)};
+    if (!task.note.empty()) outcome.measurement->notes.push_back(task.note);
     return outcome;
   }
 
@@ -557,7 +942,9 @@ class StudyRun {
       for (const PackageFeature& feature : package.manifest().features) {
         if (feature.kind == "clinical")
           if (const auto value = clinical_value(package.manifest(), feature)) inputs[feature.id] = *value;
-        if (feature.kind != "radiomic") continue;
+        if (feature.kind == "habitat")
+          if (const auto value = habitat_value(plan, feature)) inputs[feature.id] = *value;
+        if (feature.kind != "radiomic" && feature.kind != "habitat") continue;
         const auto task = plan.task_of.find({feature.role, feature.roi});
         if (task == plan.task_of.end() || !measurement_of_task_[task->second]) continue;
         const auto id = FeatureId::parse(feature.feature);
@@ -572,6 +959,21 @@ class StudyRun {
       }
       for (Prediction& prediction : *predictions) findings_.predictions.push_back(std::move(prediction));
     }
+  }
+
+  /// What is known of a habitat without measuring it: its volume, its share of the region, and how many there are.
+  template <typename Plan>
+  std::optional<double> habitat_value(const Plan& plan, const PackageFeature& feature) const {
+    for (const auto& [key, where] : plan.habitat_of) {
+      const HabitatMap& map = findings_.habitats[where.first];
+      if (key.first != feature.role) continue;
+      if (feature.feature == "count" && key.second == feature.roi + "1") return static_cast<double>(map.habitats.size());
+      if (key.second != feature.roi) continue;
+      const Habitat& habitat = map.habitats[where.second];
+      if (feature.feature == "fraction") return habitat.fraction;
+      if (feature.feature == "volume") return 1000 * habitat.region.volume_ml();
+    }
+    return std::nullopt;
   }
 
   static std::optional<std::chrono::sys_days> day_of(const std::string& date) {
@@ -620,6 +1022,7 @@ class StudyRun {
     }
     findings_.outcome = Outcome::not_analysed;
     findings_.measured.clear();
+    findings_.habitats.clear();
     if (series_.empty())
       findings_.reason = unreadable_or({ErrorCode::no_image_series, "read_study", "No readable MR series was received.", ""});
     else if (regions_.empty())
@@ -670,6 +1073,13 @@ class StudyRun {
   struct PackagePlan {
     std::size_t package = 0;
     std::map<std::pair<std::string, std::string>, std::size_t> task_of;  // (role, roi) as the package names them
+    std::map<std::pair<std::string, std::string>, std::pair<std::size_t, std::size_t>> place_of;    // ... to findings.measured and its rois
+    std::map<std::pair<std::string, std::string>, std::pair<std::size_t, std::size_t>> habitat_of;  // ... to findings.habitats and its habitats
+  };
+
+  struct Registered {
+    RigidRegistration registration;
+    std::optional<Error> error;  // it failed, or is not good enough
   };
 
   const PipelineSettings& settings_;
@@ -678,6 +1088,9 @@ class StudyRun {
   std::vector<SeriesState> series_;
   std::vector<DrawnRegion> regions_;
   std::vector<std::optional<std::optional<std::size_t>>> homes_;  // by region: not asked yet, none, or a series
+  std::map<std::string, Registered> registrations_;
+  std::vector<PreparedImage> images_;
+  std::vector<HabitatPlan> habitat_plans_;
   std::vector<MeasurementTask> tasks_;
   std::vector<std::optional<std::size_t>> measurement_of_task_;
   std::vector<PackagePlan> plans_;

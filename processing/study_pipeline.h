@@ -39,8 +39,8 @@ struct PipelineSettings {
   std::function<double()> now_s;
 };
 
-/// The way of one study from facts to findings. `run` reads like a methods section: assign roles, delineate, prepare,
-/// measure, predict. It never throws for what a hospital sends; the outcome and every reason are in the findings.
+/// The way of one study from facts to findings. `run` reads like a methods section: assign roles, delineate (and
+/// register), prepare, find habitats, measure, predict. It never throws for what a hospital sends; the outcome and every reason are in the findings.
 class StudyPipeline {
  public:
   explicit StudyPipeline(PipelineSettings settings) : settings_(std::move(settings)) {}

@@ -45,6 +45,10 @@ std::string region_tracking_uid(const std::string& study_instance_uid, const Reg
   return derive_uid("tracking/region", study_instance_uid + "|" + object + "|" + std::to_string(origin.number));
 }
 
+std::string habitat_tracking_uid(const std::string& region_uid, const HabitatMap& map, int number) {
+  return derive_uid("tracking/habitat", region_uid + "|" + sha256_hex(map.scheme) + "|" + std::to_string(number));
+}
+
 std::string ReportPlan::uid(const std::string& role, const std::string& extra) const { return derive_uid(role, key + "|" + extra); }
 
 std::string ReportPlan::series_description(const std::string& role) const {
@@ -55,7 +59,11 @@ std::string ReportPlan::series_description(const std::string& role) const {
 }
 
 std::string segmentation_label(const ReportedSeries& series, const PlannedSegmentation& segmentation) {
-  if (series.segmentations.size() < 2 || segmentation.regions.empty()) return series.label;
+  if (segmentation.habitats != nullptr) {
+    const auto maps = std::count_if(series.segmentations.begin(), series.segmentations.end(), [](const PlannedSegmentation& each) { return each.habitats != nullptr; });
+    return series.label + " habitats" + (maps > 1 && segmentation.habitats->name != "habitat" ? " " + segmentation.habitats->name : "");
+  }
+  if (std::count_if(series.segmentations.begin(), series.segmentations.end(), [](const PlannedSegmentation& each) { return each.habitats == nullptr; }) < 2 || segmentation.regions.empty()) return series.label;
   return series.label + " " + series.regions[segmentation.regions.front()].tracking_id;
 }
 
@@ -127,18 +135,41 @@ ReportPlan plan_report(const StudyFindings& findings, const RunIdentity& run, co
       home->regions.push_back(n);
     }
 
+    // Habitats of one map lie side by side; together they are the region, so they need an object of their own.
+    for (const HabitatMap& map : findings.habitats) {
+      if (&findings.measured[map.measured] != &measured || map.roi >= measured.rois.size()) continue;
+      PlannedSegmentation segmentation;
+      segmentation.habitats = &map;
+      const ReportedRegion whole = series.regions[map.roi];
+      for (const Habitat& habitat : map.habitats) {
+        ReportedRegion region;
+        region.roi = &habitat.region;
+        region.codes = whole.codes;
+        region.habitat = &habitat;
+        region.tracking_id = habitat.region.name();
+        region.tracking_uid = habitat_tracking_uid(whole.tracking_uid, map, habitat.number);
+        for (const Measurement& measurement : findings.measurements)
+          if (measurement.roi == habitat.region.name() && measurement.role == measured.role && measurement.series_instance_uid == measured.volume.reference().series_instance_uid)
+            region.measurements.push_back(&measurement);
+        segmentation.regions.push_back(series.regions.size());
+        series.regions.push_back(std::move(region));
+      }
+      if (!segmentation.regions.empty()) series.segmentations.push_back(std::move(segmentation));
+    }
+
     for (std::size_t index = 0; index < series.segmentations.size(); ++index) {
       PlannedSegmentation& segmentation = series.segmentations[index];
       if (segmentation.existing) continue;
       std::string content = measured.volume.reference().series_instance_uid + "|" + series.label + "|" + std::to_string(index);
-      segmentation.series_instance_uid = plan.uid("SEG-ROI/series", content);
+      const std::string kind = segmentation.habitats != nullptr ? "SEG-HAB" : "SEG-ROI";
+      segmentation.series_instance_uid = plan.uid(kind + "/series", content);
       Sha256 masks;
       for (const std::size_t n : segmentation.regions) {
         const auto& mask = series.regions[n].roi->mask();
         masks.update(series.regions[n].tracking_uid + "|" + series.regions[n].tracking_id + "|");
         masks.update(mask.data(), mask.size());
       }
-      segmentation.sop_instance_uid = plan.uid("SEG-ROI/instance", content + "|" + masks.hex_digest());
+      segmentation.sop_instance_uid = plan.uid(kind + "/instance", content + "|" + masks.hex_digest());
       for (std::size_t position = 0; position < segmentation.regions.size(); ++position) {
         SegmentTarget& target = series.regions[segmentation.regions[position]].segment;
         target.sop_class_uid = "1.2.840.10008.5.1.4.1.1.66.4";

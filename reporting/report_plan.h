@@ -30,6 +30,9 @@ struct ReportedRegion {
   std::string tracking_uid;          // the same on every series
   SegmentTarget segment;
   std::vector<const Measurement*> measurements;
+  const Habitat* habitat = nullptr;  // set where the region is a habitat of another one
+
+  [[nodiscard]] bool reported() const { return habitat != nullptr || !measurements.empty(); }
 };
 
 /// One SEG object of a series: regions that do not overlap.
@@ -37,6 +40,7 @@ struct PlannedSegmentation {
   bool existing = false;             // sent to us and on the grid of the series: referenced, not written again
   std::string sop_instance_uid;
   std::string series_instance_uid;
+  const HabitatMap* habitats = nullptr;  // set where its segments are the habitats of one map, and nothing else
   std::vector<std::size_t> regions;  // positions in ReportedSeries::regions, in segment order
 };
 
@@ -73,6 +77,8 @@ using SegmentFinder = std::function<SegmentTarget(const MeasuredSeries&, const R
 [[nodiscard]] ReportPlan plan_report(const StudyFindings& findings, const RunIdentity& run, const ReportSettings& settings,
                                      const SegmentFinder& find_existing_segment);
 
+/// Tracking UID of habitat `number`: of the region it is a part of and the scheme that found it.
+[[nodiscard]] std::string habitat_tracking_uid(const std::string& region_uid, const HabitatMap& map, int number);
 /// Tracking UID of a drawn region: the same for all its copies on the grids of other series, and in every revision.
 [[nodiscard]] std::string region_tracking_uid(const std::string& study_instance_uid, const RegionOfInterest& roi);
 

@@ -23,7 +23,7 @@ struct ReportSettings {
 
 /// An object of an earlier result of the same study that this result replaces.
 struct PredecessorObject {
-  std::string kind;                           // SR-R, SR-X, SR-K, SEG-ROI, SC
+  std::string kind;                           // SR-R, SR-X, SR-K, SEG-ROI, SEG-HAB, SC
   std::string sop_class_uid;
   std::string sop_instance_uid;
   std::string series_instance_uid;

@@ -152,7 +152,7 @@ void add_segmentation_evidence(std::vector<InstanceReference>& evidence, const R
 }
 
 bool is_measured(const ReportedSeries& series, const PlannedSegmentation& segmentation) {
-  return std::any_of(segmentation.regions.begin(), segmentation.regions.end(), [&](std::size_t n) { return !series.regions[n].measurements.empty(); });
+  return std::any_of(segmentation.regions.begin(), segmentation.regions.end(), [&](std::size_t n) { return series.regions[n].reported(); });
 }
 
 /// Predecessors of one kind of SR; those of kinds that this result lacks go to the leading document.
@@ -214,10 +214,11 @@ SettledPages settle_pages(const ReportPlan& plan, const std::vector<ChartPage>& 
 }
 
 Status write_segmentations(Writer& writer, const ReportPlan& plan) {
-  std::size_t index = 0;
+  std::size_t index = 0, habitats = 0;
   for (const ReportedSeries& series : plan.series) {
     for (const PlannedSegmentation& segmentation : series.segmentations) {
       if (segmentation.existing) continue;
+      const bool divided = segmentation.habitats != nullptr;
       auto dataset = build_segmentation_dataset(plan, series, segmentation);
       if (!dataset) return fail(dataset.error());
       ObjectIdentity identity;
@@ -225,9 +226,10 @@ Status write_segmentations(Writer& writer, const ReportPlan& plan) {
       identity.sop_instance_uid = segmentation.sop_instance_uid;
       identity.series_instance_uid = segmentation.series_instance_uid;
       identity.modality = "SEG";
-      identity.series_number = series_number(9100, index++);
-      identity.series_description = plan.series_description("ROI " + segmentation_label(series, segmentation));
-      if (const auto done = writer.write(**dataset, identity, "SEG-ROI", "SEG-ROI-" + file_word(series.label)); !done) return done;
+      identity.series_number = divided ? series_number(9120, habitats++) : series_number(9100, index++);
+      identity.series_description = plan.series_description(divided ? "habitats " + series.label : "ROI " + segmentation_label(series, segmentation));
+      const std::string kind = divided ? "SEG-HAB" : "SEG-ROI";
+      if (const auto done = writer.write(**dataset, identity, kind, kind + "-" + file_word(series.label)); !done) return done;
     }
   }
   return {};
@@ -290,7 +292,7 @@ Status write_reports(Writer& writer, const ReportPlan& plan, const SettledPages&
       const ContentItem root = radiomics_report(plan, series, segmentation, settled.references, leading ? named_predecessors(*plan.run) : std::vector<PredecessorObject>{});
       const std::string key = series.measured->volume.reference().series_instance_uid + "|" + series.label + "|" + std::to_string(n);
       if (const auto done = writer.write_sr(root, sop_class, evidence, predecessors_of(*plan.run, "SR-R", kinds, leading), "SR-R", key, series_number(9140, index),
-                                            "radiomics " + segmentation_label(series, segmentation), "SR-R-" + file_word(series.label));
+                                            "radiomics " + segmentation_label(series, segmentation), "SR-R-" + file_word(segmentation.habitats != nullptr ? segmentation_label(series, segmentation) : series.label));
           !done)
         return done;
       ++index;

@@ -29,7 +29,7 @@ struct ChartPage {
 /// One result object on disk.
 struct WrittenObject {
   std::string file;
-  std::string kind;                           // SR-R, SR-X, SR-K, SEG-ROI, SC
+  std::string kind;                           // SR-R, SR-X, SR-K, SEG-ROI, SEG-HAB, SC
   std::string sop_class_uid;
   std::string sop_instance_uid;
   std::string series_instance_uid;
@@ -37,7 +37,7 @@ struct WrittenObject {
   friend bool operator==(const WrittenObject&, const WrittenObject&) = default;
 };
 
-/// Write every result object of a reported study into `out_dir` (created if absent): SEG with the masks used, SR-R with
+/// Write every result object of a reported study into `out_dir` (created if absent): SEG with the masks used and the habitats found in them, SR-R with
 /// all features of each series, SR-X with predictions and explanations, SR-K with the key slice, SC pages; in the order
 /// in which they should be sent (what is referenced comes first). Patient, study and request attributes are those of
 /// the measured images. A region whose SEG already lies on the grid of its series is referenced, not copied.

@@ -116,10 +116,12 @@ double expect(const GaussianMixture& mixture, const std::vector<Density>& densit
     double highest = -std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < k; ++c) highest = std::max(highest, logs[c] = log_density(densities[c], point, d));
     double sum = 0;
-    for (std::size_t c = 0; c < k; ++c) sum += logs[c] = std::exp(logs[c] - highest);
+    // Below a double's last bit of the sum a component has no share in the point: most pairs of a point and a far component.
+    for (std::size_t c = 0; c < k; ++c) sum += logs[c] = logs[c] - highest < -42 ? 0 : std::exp(logs[c] - highest);
     total += highest + std::log(sum);
     if (sums != nullptr)
-      for (std::size_t c = 0; c < k; ++c) sums->add(c, logs[c] / sum, point, mixture.means.data() + c * d, d);
+      for (std::size_t c = 0; c < k; ++c)
+        if (logs[c] > 0) sums->add(c, logs[c] / sum, point, mixture.means.data() + c * d, d);
   }
   return total / static_cast<double>(rows);
 }

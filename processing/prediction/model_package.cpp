@@ -43,6 +43,18 @@ std::string label_of(const PackageFeature& feature) {
   return label;
 }
 
+// Is the feature's region a habitat that the manifest makes on its role: habitat1 to the largest number there can be, or all of them?
+bool of_habitats(const PackageManifest& manifest, const PackageFeature& feature) {
+  return std::any_of(manifest.habitats.begin(), manifest.habitats.end(), [&](const RequiredHabitats& habitats) {
+    if (std::find(habitats.measured_on.begin(), habitats.measured_on.end(), feature.role) == habitats.measured_on.end()) return false;
+    if (feature.roi == habitats.name) return feature.kind == "habitat" && feature.feature == "count";
+    const int most = habitats.settings.habitats.value_or(habitats.settings.habitats_max);
+    for (int n = 1; n <= most; ++n)
+      if (feature.roi == habitats.name + std::to_string(n)) return true;
+    return false;
+  });
+}
+
 Status check_features(const PackageManifest& manifest) {
   for (const PackageFeature& feature : manifest.features) {
     const std::string here = "features.csv: " + feature.id;
@@ -55,7 +67,11 @@ Status check_features(const PackageManifest& manifest) {
     if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&](const auto& s) { return s.role == feature.role; }))
       return refuse(here + " is measured on the role '" + feature.role + "', which inputs.sequences does not list.");
     const auto roi = std::find_if(manifest.rois.begin(), manifest.rois.end(), [&](const auto& r) { return r.name == feature.roi; });
-    if (roi == manifest.rois.end()) return refuse(here + " is measured in the region '" + feature.roi + "', which inputs.rois does not list.");
+    if (roi == manifest.rois.end() && of_habitats(manifest, feature)) {
+      if (feature.kind == "radiomic" && !manifest.extraction_file.contains(feature.role)) return refuse(here + " is measured on " + feature.role + ", which has no extraction file.");
+      continue;
+    }
+    if (roi == manifest.rois.end()) return refuse(here + " is measured in the region '" + feature.roi + "', which inputs.rois does not list and habitats do not make there.");
     if (std::find(roi->of_roles.begin(), roi->of_roles.end(), feature.role) == roi->of_roles.end())
       return refuse(here + " is measured on " + feature.role + ", but the region " + roi->name + " is not wanted there (inputs.rois." + roi->name + ".of).");
     if (feature.kind == "radiomic" && !manifest.extraction_file.contains(feature.role))

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "processing/habitats/habitat_clustering.h"
 #include "processing/prediction/roi_name_pattern.h"
 
 namespace choana::processing {
@@ -28,6 +29,23 @@ struct RequiredRoi {
 
   /// Position of the first pattern that a delineation's name matches, or nothing.
   [[nodiscard]] std::optional<std::size_t> rank_of(std::string_view delineation_name) const;
+};
+
+/// A feature that habitats are made of: the prepared intensities of one series.
+struct HabitatFeature {
+  std::string role;
+  double smoothing_mm = 0;
+};
+
+/// Sub-regions that a model needs: `name`1, `name`2, ... of a region, found in each patient.
+struct RequiredHabitats {
+  std::string name;                      // habitat: features name habitat1, habitat2, ...
+  std::string on;                        // role whose grid they lie on
+  std::string of;                        // region that is divided, as inputs.rois names it
+  std::vector<HabitatFeature> features;  // of other roles: resampled onto that grid
+  std::vector<std::string> measured_on;  // roles whose series are measured in them; `on` if nothing else was said
+  HabitatSettings settings;
+  std::string scheme;                    // canonical JSON of all of this
 };
 
 /// A value that does not come from images.
@@ -56,7 +74,7 @@ struct PackageFeature {
   double q99 = 0;
 };
 
-/// One step of image preparation: n4, rescale, resample, normalise; `roles` may limit it.
+/// One step of image preparation: n4, rescale, resample, normalise, register; `roles` may limit it.
 struct PreparationStep {
   std::string step;
   std::string parameters_json = "{}";  // everything but the step's name, canonical JSON
@@ -125,6 +143,7 @@ struct PackageManifest {
   std::vector<std::string> required_roles;
   std::vector<RequiredSequence> sequences;
   std::vector<RequiredRoi> rois;
+  std::vector<RequiredHabitats> habitats;
   std::vector<ClinicalInput> clinical;
   std::vector<PreparationStep> preprocessing;
   std::map<std::string, std::string> extraction;       // role -> text of its parameter file

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <numbers>
 
@@ -161,6 +162,31 @@ double Canvas::text_width(const std::string& utf8, const TextStyle& style) const
   PangoRectangle logical{};
   pango_layout_get_extents(layout.get(), nullptr, &logical);
   return std::ceil(static_cast<double>(logical.width) / PANGO_SCALE);
+}
+
+void Canvas::label_image(const std::vector<std::uint8_t>& labels, int columns, int rows, const std::vector<Colour>& colours, const Box& target, const Box& clip) {
+  if (columns <= 0 || rows <= 0 || labels.size() != static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows)) return;
+  const int left = std::max(0, static_cast<int>(std::ceil(std::max(target.x, clip.x) - 0.5))), right = std::min(width_, static_cast<int>(std::ceil(std::min(target.right(), clip.right()) - 0.5)));
+  const int upper = std::max(0, static_cast<int>(std::ceil(std::max(target.y, clip.y) - 0.5))), lower = std::min(height_, static_cast<int>(std::ceil(std::min(target.bottom(), clip.bottom()) - 0.5)));
+  if (right <= left || lower <= upper) return;
+  std::unique_ptr<cairo_surface_t, Unref> image(cairo_image_surface_create(CAIRO_FORMAT_ARGB32, right - left, lower - upper));
+  if (cairo_surface_status(image.get()) != CAIRO_STATUS_SUCCESS) return;
+  unsigned char* data = cairo_image_surface_get_data(image.get());
+  const auto stride = static_cast<std::size_t>(cairo_image_surface_get_stride(image.get()));
+  const auto source = [](int at, double start, double length, int count) { return static_cast<std::size_t>(std::clamp(static_cast<int>(std::floor((at + 0.5 - start) / length * count)), 0, count - 1)); };
+  for (int y = upper; y < lower; ++y)
+    for (int x = left; x < right; ++x) {
+      const std::size_t label = labels[source(y, target.y, target.height, rows) * static_cast<std::size_t>(columns) + source(x, target.x, target.width, columns)];
+      if (label == 0 || label > colours.size()) continue;
+      const Colour& colour = colours[label - 1];
+      const auto part = [&](double value) { return static_cast<std::uint32_t>(std::lround(255 * std::clamp(value, 0.0, 1.0))); };
+      const std::uint32_t pixel = part(colour.alpha) << 24 | part(colour.alpha * colour.red) << 16 | part(colour.alpha * colour.green) << 8 | part(colour.alpha * colour.blue);
+      std::memcpy(data + static_cast<std::size_t>(y - upper) * stride + 4 * static_cast<std::size_t>(x - left), &pixel, 4);
+    }
+  cairo_surface_mark_dirty(image.get());
+  cairo_set_source_surface(cairo_, image.get(), left, upper);
+  cairo_rectangle(cairo_, left, upper, right - left, lower - upper);
+  cairo_fill(cairo_);
 }
 
 void Canvas::grey_image(const std::vector<std::uint8_t>& grey, int columns, int rows, const Box& target, const Box& clip) {

@@ -58,6 +58,8 @@ class Canvas {
   /// Draw a grey image (columns x rows, column fastest) stretched over `target` with cubic interpolation, and only the
   /// part inside `clip`.
   void grey_image(const std::vector<std::uint8_t>& grey, int columns, int rows, const Box& target, const Box& clip);
+  /// Lay colours over `target`, one for each label above 0 (the first for 1), pixel by pixel without smoothing, only inside `clip`.
+  void label_image(const std::vector<std::uint8_t>& labels, int columns, int rows, const std::vector<Colour>& colours, const Box& target, const Box& clip);
   /// Draw closed curves (two points: a line) given in page coordinates, only inside `clip`.
   void outlines(const std::vector<std::vector<std::array<double, 2>>>& curves, const Box& clip, Colour colour, double width, bool dashed);
 

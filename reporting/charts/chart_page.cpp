@@ -130,6 +130,7 @@ class PageDrawer {
   ChartPage measurement_page();
   [[nodiscard]] const ShownSeries* series_for_slices() const;
   ChartPage slices_page(const ShownSeries& shown);
+  ChartPage habitats_page(const HabitatMap& map, std::size_t number);
   ChartPage not_analysed_page();
 
  private:
@@ -801,6 +802,106 @@ ChartPage PageDrawer::slices_page(const ShownSeries& shown) {
   return page;
 }
 
+// The colours of the segments in SEG-HAB, from dark to light.
+Colour habitat_colour(int number) {
+  static const Colour colours[] = {rgb(0x4A3FD6), rgb(0x2C8FC9), rgb(0x3DAA5C), rgb(0xE8BE34), rgb(0xF2662F), rgb(0xD79BF0), rgb(0xA82F5A), rgb(0x9CEFD9), rgb(0xF4F0B0)};
+  return colours[static_cast<std::size_t>(std::max(1, number) - 1) % std::size(colours)];
+}
+
+ChartPage PageDrawer::habitats_page(const HabitatMap& map, std::size_t number) {
+  const MeasuredSeries& series = findings_.measured[map.measured];
+  const RegionOfInterest& region = series.rois[map.roi];
+  Canvas canvas(page_width, page_height, ground);
+  const std::string title = chinese_ ? "生境：" + series.role + "，" + region.name() : "Habitats of " + region.name() + " on " + series.role;
+  header(canvas, title, chinese_ ? std::to_string(map.habitats.size()) + " 个生境" : std::to_string(map.habitats.size()) + (map.habitats.size() == 1 ? " habitat" : " habitats"), false);
+
+  // Slices on the left, with the habitats over them; the grey picture itself stands on the other pages.
+  MeasuredSeries alone{series.role, series.volume, {region}};
+  const auto some = region_slices(alone, 6);
+  const double first = 166, last = bottom - 68, gap = 8, pictures_width = 780;
+  const std::size_t columns = some.size() <= 2 ? std::max<std::size_t>(1, some.size()) : some.size() <= 4 ? 2 : 3, rows = std::max<std::size_t>(1, (some.size() + columns - 1) / columns);
+  const double width = (pictures_width - gap * static_cast<double>(columns - 1)) / static_cast<double>(columns), height = (last - first - gap * static_cast<double>(rows - 1)) / static_cast<double>(rows);
+  std::vector<Box> frames;
+  for (std::size_t n = 0; n < some.size(); ++n)
+    frames.push_back({margin + static_cast<double>(n % columns) * (width + gap), first + static_cast<double>(n / columns) * (height + gap), width, height});
+  const auto views = draw_slices(canvas, frames, some, alone, {region.name()});
+  const Index3& size = series.volume.geometry().size();
+  const auto area = static_cast<std::size_t>(size[0]) * static_cast<std::size_t>(size[1]);
+  std::vector<Colour> colours;
+  for (int h = 1; h <= 9; ++h) {
+    colours.push_back(habitat_colour(h));
+    colours.back().alpha = 0.72;
+  }
+  for (const SliceView& view : views) {
+    std::vector<std::uint8_t> labels(area, 0);
+    for (const Habitat& habitat : map.habitats)
+      for (std::size_t n = 0; n < area; ++n)
+        if (habitat.region.mask()[static_cast<std::size_t>(view.k) * area + n] != 0) labels[n] = static_cast<std::uint8_t>(habitat.number);
+    canvas.label_image(labels, size[0], size[1], colours, view.image, view.frame);
+    TextStyle text = style(18, bright, true);
+    text.halo = true;
+    canvas.text(view.frame.x + 8, view.frame.y + 4, width - 60, std::to_string(view.k + 1), text);
+  }
+
+  // The table: colour, number, volume, share, mean of each feature.
+  const double left = margin + pictures_width + 24, card_width = page_width - margin - left;
+  const std::size_t shown_features = map.habitats.empty() ? 0 : std::min<std::size_t>(map.habitats.front().means.size(), 2);
+  const double row = 34;
+  double y = first;
+  canvas.fill({left, y, card_width, 46 + row * static_cast<double>(map.habitats.size())}, card, 10);
+  const double columns_width = (card_width - 76) / static_cast<double>(2 + shown_features);
+  const auto cell = [&](std::size_t column, double at, const std::string& text, Colour colour) {
+    canvas.text(left + 64 + columns_width * static_cast<double>(column), at, columns_width - 6, text, style(18, colour, false, Align::right));
+  };
+  cell(0, y + 10, "ml", muted);
+  cell(1, y + 10, "%", muted);
+  for (std::size_t f = 0; f < shown_features; ++f) cell(2 + f, y + 10, map.habitats.front().means[f].first, muted);
+  y += 40;
+  for (const Habitat& habitat : map.habitats) {
+    canvas.fill({left + 16, y + 4, 22, 20}, habitat_colour(habitat.number), 4);
+    canvas.text(left + 46, y + 3, 30, std::to_string(habitat.number), style(18, bright, true));
+    cell(0, y + 3, fixed_text(habitat.region.volume_ml(), 2), plain);
+    cell(1, y + 3, fixed_text(100 * habitat.fraction, 1), plain);
+    for (std::size_t f = 0; f < shown_features && f < habitat.means.size(); ++f) cell(2 + f, y + 3, number_text(habitat.means[f].second, 3), plain);
+    y += row;
+  }
+  y += 22;
+  TextStyle words = style(18, plain);
+  words.lines = 9;
+  y += canvas.text(left, y, card_width, map.method + ".", words) + 18;
+  // The criterion over k, the chosen one filled: how clear the choice was.
+  if (map.criterion.size() > 1 && y + 150 < last) {
+    double low = map.criterion.front().second, high = low;
+    int chosen = map.criterion.front().first;
+    for (const auto& [k, bic] : map.criterion) {
+      if (bic < low) {
+        low = bic;
+        chosen = k;
+      }
+      high = std::max(high, bic);
+    }
+    const double plot = std::min(150.0, last - y - 60), base = y + plot + 26, spacing = card_width / static_cast<double>(map.criterion.size());
+    canvas.text(left, y, card_width, chinese_ ? "BIC（越低越好）" : "BIC by number of habitats (lower is better)", style(18, muted));
+    std::vector<std::array<double, 2>> curve;
+    for (std::size_t n = 0; n < map.criterion.size(); ++n)
+      curve.push_back({left + spacing * (static_cast<double>(n) + 0.5), base - (high > low ? (map.criterion[n].second - low) / (high - low) : 0.0) * (plot - 10) - 4});
+    canvas.polyline(curve, muted, 2);
+    for (std::size_t n = 0; n < curve.size(); ++n) {
+      const bool best = map.criterion[n].first == chosen;
+      canvas.disc(curve[n][0], curve[n][1], best ? 7 : 5, best ? amber : card, best ? amber : muted, 2);
+      canvas.text(curve[n][0] - 20, base + 8, 40, std::to_string(map.criterion[n].first), style(18, best ? bright : muted, best, Align::centre));
+    }
+  }
+  footer(canvas, nullptr, chinese_ ? "生境编号仅在本方案内有意义；在每位患者自身的体素中得出。" : "Numbers mean something only within this scheme; the habitats were found in this patient's own voxels.");
+  ChartPage page = finish(canvas, "habitats" + (number == 0 ? "" : "-" + std::to_string(number + 1)), title, "Slices of one series with the habitats found in a region, their volumes, fractions and mean intensities");
+  const auto& reference = series.volume.reference();
+  const auto k = static_cast<std::size_t>(region.largest_slice());
+  page.slice = k < reference.slices.size() ? reference.slices[k] : SliceReference{};
+  page.source_series_uid = reference.series_instance_uid;
+  page.roi = region.name();
+  return page;
+}
+
 ChartPage PageDrawer::not_analysed_page() {
   Canvas canvas(page_width, page_height, ground);
   header(canvas, t_.not_analysed, t_.measurement_title, false);
@@ -830,6 +931,7 @@ Result<std::vector<ChartPage>> draw_chart_pages(const StudyFindings& findings, c
       for (std::size_t n = 0; n < findings.predictions.size(); ++n) pages.push_back(drawer.prediction_page(findings.predictions[n], n));
       pages.push_back(drawer.measurement_page());
       if (const ShownSeries* shown = drawer.series_for_slices()) pages.push_back(drawer.slices_page(*shown));
+      for (std::size_t n = 0; n < findings.habitats.size(); ++n) pages.push_back(drawer.habitats_page(findings.habitats[n], n));
     }
   } catch (const std::exception& error) {
     return fail(ErrorCode::internal, "draw_charts", std::string("The chart pages could not be drawn: ") + error.what());

@@ -185,21 +185,23 @@ std::vector<int> region_slices(const MeasuredSeries& series, std::size_t most) {
   return some;
 }
 
-void draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
-                 const std::vector<std::string>& region_order) {
-  if (frames.empty() || series.volume.empty()) return;
+std::vector<SliceView> draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
+                                   const std::vector<std::string>& region_order) {
+  std::vector<SliceView> views;
+  if (frames.empty() || series.volume.empty()) return views;
   const auto& geometry = series.volume.geometry();
   Extent extent;
   for (const int k : slices)
     for (const auto& roi : series.rois)
       if (roi.geometry().size() == geometry.size()) grow(extent, mask_slice(roi, k), geometry.size()[0], geometry.size()[1]);
-  if (extent.empty()) return;
+  if (extent.empty()) return views;
   const Crop crop = crop_around(extent, geometry, frames.front(), 1.35);
   const Window window = window_of(series.volume, slices, crop);
   for (std::size_t n = 0; n < frames.size() && n < slices.size(); ++n) {
     canvas.fill(frames[n], rgb(0x000000));
-    draw_one(canvas, frames[n], series, slices[n], 0, region_order, crop, window, {n == 0, n == 0});
+    views.push_back(draw_one(canvas, frames[n], series, slices[n], 0, region_order, crop, window, {n == 0, n == 0}));
   }
+  return views;
 }
 
 }  // namespace choana::reporting

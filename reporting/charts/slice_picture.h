@@ -32,9 +32,9 @@ struct SliceView {
 [[nodiscard]] std::vector<int> region_slices(const MeasuredSeries& series, std::size_t most);
 
 /// Draw these slices with one crop and one window, so that they can be compared: around all regions of the series.
-/// frames: one for each slice.
-void draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
-                 const std::vector<std::string>& region_order);
+/// frames: one for each slice. Returns where the slices lie.
+std::vector<SliceView> draw_slices(Canvas& canvas, const std::vector<Box>& frames, const std::vector<int>& slices, const MeasuredSeries& series,
+                                   const std::vector<std::string>& region_order);
 
 /// "R", "L", "A", "P", "H", "F" for a direction in patient coordinates: its largest component.
 [[nodiscard]] std::string orientation_letter(const Vector3& direction);

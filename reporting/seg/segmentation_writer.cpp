@@ -42,6 +42,12 @@ LabColour colour_of(const RegionCodes& codes, std::size_t position) {
   return others[position % others.size()];
 }
 
+/// From dark to light, so that habitats ordered by brightness look it, with hues that tell neighbours apart.
+LabColour habitat_colour(int number) {
+  constexpr std::array<LabColour, 9> all{{{32.0, 50.0, -80.0}, {55.0, -20.0, -40.0}, {62.0, -50.0, 40.0}, {78.0, 10.0, 78.0}, {60.0, 65.0, 50.0}, {72.0, 40.0, -30.0}, {45.0, 60.0, 10.0}, {88.0, -40.0, -5.0}, {95.0, -10.0, 40.0}}};
+  return all[static_cast<std::size_t>(std::max(1, number) - 1) % all.size()];
+}
+
 Uint16 scaled(double value, double factor, double offset) { return static_cast<Uint16>(std::lround(std::clamp((value + offset) * factor, 0.0, 65535.0))); }
 
 DcmSegTypes::E_SegmentAlgoType algorithm_type(const RoiOrigin& origin) {
@@ -52,16 +58,16 @@ DcmSegTypes::E_SegmentAlgoType algorithm_type(const RoiOrigin& origin) {
 
 Status add_segment(DcmSegmentation& object, const ReportedRegion& region, std::size_t position) {
   const RoiOrigin& origin = region.roi->origin();
-  const auto type = algorithm_type(origin);
+  const auto type = region.habitat != nullptr ? DcmSegTypes::SAT_AUTOMATIC : algorithm_type(origin);
   DcmSegment* segment = nullptr;
   // Texts follow in add_segment_texts: the toolkit refuses any that is not ASCII here.
   if (const auto done = checked(DcmSegment::create(segment, "region", macro(region.codes.category), macro(region.codes.type), type,
-                                                   type == DcmSegTypes::SAT_MANUAL ? "" : "as stated by the sender"),
+                                                   region.habitat != nullptr ? "Choana habitats" : type == DcmSegTypes::SAT_MANUAL ? "" : "as stated by the sender"),
                                 step, "segment");
       !done)
     return done;
   std::unique_ptr<DcmSegment> owner(segment);
-  const LabColour colour = colour_of(region.codes, position);
+  const LabColour colour = region.habitat != nullptr ? habitat_colour(region.habitat->number) : colour_of(region.codes, position);
   for (const OFCondition& done :
        {segment->setTrackingID("region"), segment->setTrackingUID(of(region.tracking_uid)),
         // PS3.3 C.10.7.1.1: L* 0..100 and a*, b* -128..127 over 16 bits.
@@ -137,6 +143,28 @@ Status add_frame(DcmSegmentation& object, const ReportedRegion& region, const Se
 
 Status put(DcmItem& item, const DcmTagKey& tag, const std::string& value) { return checked(item.putAndInsertOFStringArray(tag, of(value)), step, DcmTag(tag).getTagName()); }
 
+Status put_code(DcmItem& item, const DcmTagKey& sequence, const CodedConcept& code) {
+  DcmItem* entry = nullptr;
+  if (const auto good = checked(item.findOrCreateSequenceItem(sequence, entry, 0), step, "code"); !good) return good;
+  for (const auto& [tag, text] : {std::pair<DcmTagKey, std::string>{DCM_CodeValue, code.value}, {DCM_CodingSchemeDesignator, code.scheme}, {DCM_CodeMeaning, code.meaning}})
+    if (const auto good = put(*entry, tag, text); !good) return good;
+  return {};
+}
+
+/// Which habitat a segment is, and what found it. Property Type Modifier, Segmentation Algorithm Identification.
+Status add_habitat_codes(DcmItem& segment, const Habitat& habitat, const HabitatMap& map) {
+  DcmItem* type = nullptr;
+  if (const auto good = checked(segment.findAndGetSequenceItem(DCM_SegmentedPropertyTypeCodeSequence, type), step, "property type"); !good) return good;
+  const std::string number = std::to_string(habitat.number);
+  if (const auto good = put_code(*type, DCM_SegmentedPropertyTypeModifierCodeSequence, codes::ours(("HAB_" + number).c_str(), ("Habitat " + number).c_str())); !good) return good;
+  DcmItem* algorithm = nullptr;
+  if (const auto good = checked(segment.findOrCreateSequenceItem(DCM_SegmentationAlgorithmIdentificationSequence, algorithm, 0), step, "algorithm"); !good) return good;
+  if (const auto good = put_code(*algorithm, DCM_AlgorithmFamilyCodeSequence, {"123107", "DCM", "Cluster Analysis"}); !good) return good;
+  for (const auto& [tag, text] : {std::pair<DcmTagKey, std::string>{DCM_AlgorithmName, "Choana habitats"}, {DCM_AlgorithmVersion, version}, {DCM_AlgorithmParameters, cut_text(map.scheme, 4096)}})
+    if (const auto good = put(*algorithm, tag, text); !good) return good;
+  return {};
+}
+
 /// Names and sentences, which may be Chinese.
 Status add_segment_texts(DcmDataset& dataset, const ReportedSeries& series, const PlannedSegmentation& segmentation, const ReportTexts& texts) {
   for (std::size_t position = 0; position < segmentation.regions.size(); ++position) {
@@ -147,9 +175,11 @@ Status add_segment_texts(DcmDataset& dataset, const ReportedSeries& series, cons
     std::string label = cut_text(region.tracking_id, 64);
     std::replace(label.begin(), label.end(), '\\', '/');
     for (const auto& [tag, text] : {std::pair<DcmTagKey, std::string>{DCM_SegmentLabel, label},
-                                    {DCM_SegmentDescription, cut_text(texts.region_origin(*region.roi), 1024)},
+                                    {DCM_SegmentDescription, cut_text(region.habitat != nullptr ? segmentation.habitats->method : texts.region_origin(*region.roi), 1024)},
                                     {DCM_TrackingID, region.tracking_id}})
       if (const auto good = put(*segment, tag, text); !good) return good;
+    if (region.habitat != nullptr)
+      if (const auto good = add_habitat_codes(*segment, *region.habitat, *segmentation.habitats); !good) return good;
   }
   return {};
 }
@@ -211,8 +241,8 @@ Result<std::unique_ptr<DcmDataset>> build_segmentation_dataset(const ReportPlan&
 
   const std::string serial = plan.settings->device_serial.empty() ? "1" : plan.settings->device_serial;
   const IODGeneralEquipmentModule::EquipmentInfo equipment(manufacturer, product_name, of(serial), version);
-  const std::string description = std::string(plan.research ? "RESEARCH " : "") + "regions measured on " + series.label;
-  ContentIdentificationMacro content("1", "ROI", of(cut_text(description, 64)), "Choana^Node");
+  const std::string description = std::string(plan.research ? "RESEARCH " : "") + (segmentation.habitats != nullptr ? "habitats found on " : "regions measured on ") + series.label;
+  ContentIdentificationMacro content("1", segmentation.habitats != nullptr ? "HABITATS" : "ROI", of(cut_text(description, 64)), "Choana^Node");
   DcmSegmentation* created = nullptr;
   if (const auto good = checked(DcmSegmentation::createBinarySegmentation(created, static_cast<Uint16>(grid.size()[1]), static_cast<Uint16>(grid.size()[0]), equipment, content), step, "segmentation"); !good)
     return fail(good.error());

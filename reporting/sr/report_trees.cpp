@@ -152,6 +152,27 @@ std::vector<std::pair<std::string, std::vector<const FeatureValue*>>> by_image_t
   return types;
 }
 
+/// What a habitat is beside its features: how much of the lesion, and what it looks like.
+void add_habitat(ContentItem& group, const Habitat& habitat) {
+  std::string means;
+  for (const auto& [feature, mean] : habitat.means) means += (means.empty() ? "" : "\n") + feature + " " + decimal_string(mean);
+  if (!means.empty()) group.contains(codes::habitat_mean, TextValue{means});
+  group.contains(codes::volume_fraction, NumberValue{100 * habitat.fraction, {"%", "Percent"}});
+  group.contains(codes::volume, NumberValue{habitat.region.volume_ml(), {"cm3", "cubic centimeter"}});
+}
+
+/// TID 1411 of a habitat that was too small to be measured.
+void add_unmeasured_habitat(ContentItem& measurements, const ReportedSeries& series, const ReportedRegion& region) {
+  ContentItem& group = measurements.contains(codes::measurement_group, ContainerValue{"1411"});
+  add_tracking(group, region.tracking_id, region.tracking_uid);
+  if (!region.codes.finding.empty()) group.contains(codes::finding, region.codes.finding);
+  group.contains(codes::referenced_segment, ImageValue{segmentation_storage, region.segment.sop_instance_uid, 0, region.segment.segment_number});
+  group.contains(codes::source_series_for_segmentation, UidValue{series.measured->volume.reference().series_instance_uid});
+  add_site(group, region.codes);
+  group.contains(codes::sequence_role, role_code(series.measured->role));
+  add_habitat(group, *region.habitat);
+}
+
 double diameter_mm(const ReportedRegion& region) {
   for (const Measurement* measurement : region.measurements)
     if (const auto diameter = measurement->features.number({"original", "shape", "Maximum3DDiameter"})) return *diameter;
@@ -196,6 +217,7 @@ void add_feature_group(ContentItem& measurements, const ReportPlan& plan, const 
       omitted += (omitted.empty() ? "" : "\n") + value->id.str() + ": " + why.reason + (why.text.empty() ? "" : " (" + why.text + ")");
     }
   if (!omitted.empty()) group.contains(codes::features_not_computed, TextValue{omitted});
+  if (region.habitat != nullptr && transform.original()) add_habitat(group, *region.habitat);
   const bool raw = measured_raw_intensities(measurement, plan.findings->steps);
   for (const FeatureValue* value : values) {
     if (!value->computed()) continue;
@@ -328,7 +350,7 @@ ContentItem radiomics_report(const ReportPlan& plan, const ReportedSeries& serie
   std::string profile;
   for (const std::size_t n : segmentation.regions) {
     const ReportedRegion& region = series.regions[n];
-    if (region.measurements.empty()) continue;
+    if (!region.reported()) continue;
     RegionSummary summary;
     summary.name = region.tracking_id;
     summary.volume_ml = region.roi->volume_ml();
@@ -345,8 +367,18 @@ ContentItem radiomics_report(const ReportPlan& plan, const ReportedSeries& serie
   ContentItem& summary = add_summary(root, plan, texts.radiomics_narrative(series.label, series.measured->volume.reference(), profile, summaries),
                                      texts.use_comment(plan.research ? "research" : "clinical"), replaced);
   add_limitations(summary, plan, series.measured->role);
+  if (segmentation.habitats != nullptr) {
+    std::string text = segmentation.habitats->method + ".";
+    for (const auto& [k, bic] : segmentation.habitats->criterion) text += "\nBIC of " + std::to_string(k) + ": " + decimal_string(bic);
+    for (const Habitat& habitat : segmentation.habitats->habitats)
+      text += "\n" + habitat.region.name() + ": " + decimal_string(std::round(1e5 * habitat.fraction) / 1e3) + " %, " + decimal_string(std::round(1e4 * habitat.region.volume_ml()) / 1e4) + " cm3";
+    summary.contains(codes::habitat_method, TextValue{text});
+    parameters.push_back(segmentation.habitats->scheme);
+  }
   ContentItem& measurements = root.contains(codes::imaging_measurements, ContainerValue{});
   add_algorithm(measurements, "Choana radiomics", software_version(plan), parameters, manufacturer);
+  for (const std::size_t n : segmentation.regions)
+    if (series.regions[n].habitat != nullptr && series.regions[n].measurements.empty()) add_unmeasured_habitat(measurements, series, series.regions[n]);
   for (const std::size_t n : segmentation.regions)
     for (const Measurement* measurement : series.regions[n].measurements)
       for (const auto& [image, values] : by_image_type(measurement->features))
@@ -393,7 +425,7 @@ ContentItem key_slice_report(const ReportPlan& plan, const std::function<int(con
   bool headline_written = false;
   for (const ReportedSeries* series : preferred) {
     for (const ReportedRegion& region : series->regions) {
-      if (shown.contains(region.tracking_uid)) continue;
+      if (region.habitat != nullptr || shown.contains(region.tracking_uid)) continue;
       const VolumeGeometry& grid = region.roi->geometry();
       const int k = region.roi->largest_slice();
       const auto& slices = series->measured->volume.reference().slices;

@@ -279,7 +279,9 @@ void read_preprocessing(Section& root, PackageManifest& manifest) {
       {"n4", {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask"}},
       {"rescale", {"from", "to"}},
       {"resample", {"spacing_mm", "interpolator", "mask_interpolator"}},
-      {"normalise", {"mean", "sd"}}};
+      {"normalise", {"mean", "sd"}},
+      {"register",
+       {"to", "resample", "otherwise", "seed", "focus_margin_mm", "translation_max_mm", "rotation_max_deg", "overlap_min", "focus_overlap_min", "information_min", "agreement_min"}}};
   std::vector<std::string> names;
   for (const auto& [name, keys] : steps) names.push_back(name);
   for (Section& one : root.sections("preprocessing", false)) {
@@ -295,6 +297,81 @@ void read_preprocessing(Section& root, PackageManifest& manifest) {
     step.parameters_json = to_canonical_json(parameters);
     manifest.preprocessing.push_back(std::move(step));
   }
+}
+
+void read_one_habitats(Section& one, PackageManifest& manifest) {
+  RequiredHabitats habitats;
+  HabitatSettings& how = habitats.settings;
+  habitats.name = one.text("name", false, 32);
+  if (habitats.name.empty()) habitats.name = "habitat";
+  if (!is_identifier(habitats.name, "-_", 32) || std::isdigit(static_cast<unsigned char>(habitats.name.back())) != 0)
+    one.complain("name", "must be made of letters, digits, - and _, and not end with a digit: a number follows");
+  const auto known_role = [&](const char* key, const std::string& role) {
+    if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&](const auto& s) { return s.role == role; }))
+      one.complain(key, "names the role '" + role.substr(0, 32) + "', which inputs.sequences does not list");
+  };
+  habitats.on = one.text("on", true, 32);
+  known_role("on", habitats.on);
+  habitats.of = one.text("of", true, 64);
+  const auto roi = std::find_if(manifest.rois.begin(), manifest.rois.end(), [&](const auto& r) { return r.name == habitats.of; });
+  if (roi == manifest.rois.end())
+    one.complain("of", "names the region '" + habitats.of.substr(0, 64) + "', which inputs.rois does not list");
+  else if (std::find(roi->of_roles.begin(), roi->of_roles.end(), habitats.on) == roi->of_roles.end())
+    one.complain("of", "names a region that is not asked for on " + habitats.on);
+  for (const std::string& role : one.words("features", false, 32)) {
+    known_role("features", role);
+    habitats.features.push_back({role, 0});
+  }
+  if (habitats.features.empty()) habitats.features.push_back({habitats.on, 0});
+  if (habitats.features.size() > 8) one.complain("features", "has more than 8 entries");
+  for (std::size_t n = 0; n < habitats.features.size(); ++n)
+    for (std::size_t m = 0; m < n; ++m)
+      if (habitats.features[n].role == habitats.features[m].role) one.complain("features", "names a role twice");
+  if (const auto smoothing = one.number("smoothing_mm")) {
+    if (!(*smoothing >= 0 && *smoothing <= 20)) one.complain("smoothing_mm", "must lie between 0 and 20");
+    for (HabitatFeature& feature : habitats.features) feature.smoothing_mm = *smoothing;
+  }
+  habitats.measured_on = one.words("measured_on", false, 32);
+  for (const std::string& role : habitats.measured_on) known_role("measured_on", role);
+  if (habitats.measured_on.empty()) habitats.measured_on = {habitats.on};
+  how.standardise = one.flag("standardise", true);
+  if (const DocumentNode* k = one.find("k", false); k != nullptr && k->scalar != "bic") how.habitats = one.integer("k", 1, habitats_limit);
+  how.habitats_max = one.integer("k_max", 1, habitats_limit).value_or(how.habitats_max);
+  how.labels = one.word("clustering", {"kmeans", "gmm"}, "kmeans") == "gmm" ? HabitatSettings::Labels::gaussian_mixture : HabitatSettings::Labels::k_means;
+  // Clusters of one patient have no numbers of their own, so a package must say how they get them.
+  Section order = one.section("order", true);
+  how.order_by = order.text("by", true, 32);
+  if (how.order_by != "volume" && std::none_of(habitats.features.begin(), habitats.features.end(), [&](const auto& f) { return f.role == how.order_by; }))
+    order.complain("by", "is neither one of the features nor volume");
+  how.descending = order.word("direction", {"ascending", "descending"}, "ascending") == "descending";
+  order.finish();
+  how.seed = static_cast<std::uint64_t>(one.integer("seed", 0, 2'000'000'000).value_or(1));
+  how.voxels_min = one.integer("minimum_voxels", 1, 1'000'000).value_or(how.voxels_min);
+  how.small = one.word("below_minimum", {"merge", "unmeasured"}, "merge") == "unmeasured" ? HabitatSettings::Small::unmeasured : HabitatSettings::Small::merge;
+  how.mixture_starts = one.integer("mixture_starts", 1, 50).value_or(how.mixture_starts);
+  how.k_means_starts = one.integer("kmeans_starts", 1, 100).value_or(how.k_means_starts);
+  how.fit_voxels_max = static_cast<std::size_t>(one.integer("fit_voxels_max", 100, 1'000'000).value_or(static_cast<int>(how.fit_voxels_max)));
+  one.finish();
+  if (one.present()) habitats.scheme = to_canonical_json(*one.node());
+  for (const RequiredHabitats& other : manifest.habitats)
+    if (other.name == habitats.name && std::any_of(other.measured_on.begin(), other.measured_on.end(), [&](const std::string& role) {
+          return std::find(habitats.measured_on.begin(), habitats.measured_on.end(), role) != habitats.measured_on.end();
+        }))
+      one.complain("name", "is taken: two sets of habitats measured on one role need two names");
+  for (const RequiredRoi& other : manifest.rois)
+    if (other.name.starts_with(habitats.name) && other.name.size() == habitats.name.size() + 1 && std::isdigit(static_cast<unsigned char>(other.name.back())) != 0)
+      one.complain("name", "makes names that inputs.rois has too");
+  manifest.habitats.push_back(std::move(habitats));
+}
+
+void read_habitats(Section& root, PackageManifest& manifest) {
+  const DocumentNode* node = root.find("habitats", false);
+  if (node == nullptr) return;
+  if (node->kind == Kind::map) {
+    Section one = root.section("habitats");
+    return read_one_habitats(one, manifest);
+  }
+  for (Section& one : root.sections("habitats", false)) read_one_habitats(one, manifest);
 }
 
 void read_stages(Section& root, PackageManifest& manifest) {
@@ -461,6 +538,7 @@ Result<PackageManifest> read_manifest(std::string_view yaml) {
     read_intended_use(root, manifest);
     read_inputs(root, manifest);
     read_preprocessing(root, manifest);
+    read_habitats(root, manifest);
     Section extraction = root.section("extraction");
     if (extraction.present())
       for (const auto& field : extraction.node()->fields) manifest.extraction_file[field.key] = extraction.text(field.key);
