@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "processing/radiomics/matrices/level_volume.h"
@@ -373,11 +374,24 @@ MeshDiameters measure_diameters(const Index3& size, std::span<const std::uint8_t
     const std::int64_t k = point / wi / wj;
     ends.push_back({0.5 * static_cast<double>(i) * spacing_mm[0], 0.5 * static_cast<double>(j) * spacing_mm[1], 0.5 * static_cast<double>(k) * spacing_mm[2]});
   }
+  // Two points are no further apart than their distances from the middle of the box together: far points first, and most pairs need no look.
+  const Vector3 middle{0.5 * size[0] * spacing_mm[0], 0.5 * size[1] * spacing_mm[1], 0.5 * size[2] * spacing_mm[2]};
+  std::vector<std::pair<double, Vector3>> by_radius;
+  by_radius.reserve(ends.size());
+  for (const Vector3& end : ends) by_radius.emplace_back(norm(end - middle), end);
+  std::sort(by_radius.begin(), by_radius.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   double largest = 0;
-  for (std::size_t a = 0; a < ends.size(); ++a)
-    for (std::size_t b = a + 1; b < ends.size(); ++b) {
-      const Vector3 d = ends[a] - ends[b];
-      largest = std::max(largest, dot(d, d));
+  double reached = 0;
+  constexpr double rounding = 1 + 1e-9;
+  for (std::size_t a = 0; a < by_radius.size() && 2 * by_radius[a].first * rounding >= reached; ++a)
+    for (std::size_t b = a + 1; b < by_radius.size() && (by_radius[a].first + by_radius[b].first) * rounding >= reached; ++b) {
+      const double di = by_radius[a].second[0] - by_radius[b].second[0];
+      const double dj = by_radius[a].second[1] - by_radius[b].second[1];
+      const double dk = by_radius[a].second[2] - by_radius[b].second[2];
+      const double square = di * di + dj * dj + dk * dk;
+      if (square <= largest) continue;
+      largest = square;
+      reached = std::sqrt(square);
     }
   result.maximum_mm = std::sqrt(largest);
   return result;

@@ -9,10 +9,13 @@
 #include <map>
 #include <random>
 #include <set>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "processing/radiomics/families/leading_eigenvalue.h"
+#include "processing/radiomics/families/ngtdm.h"
 #include "processing/radiomics/families/sample_kernels.h"
 #include "processing/radiomics/matrices/cooccurrence.h"
 #include "processing/radiomics/matrices/level_volume.h"
@@ -202,6 +205,39 @@ INSTANTIATE_TEST_SUITE_P(Regions, TextureMatrix,
                                          Shape{{300, 4, 3}, 2, 1, 0.98}, Shape{{300, 3, 4}, 400, 1, 0.9}, Shape{{5, 300, 2}, 4, 1, 0.9}, Shape{{14, 15, 1}, 5, 1, 0.8, 2},
                                          Shape{{14, 15, 6}, 5, 1, 0.8, 0}, Shape{{1, 15, 16}, 5, 1, 0.8}, Shape{{400, 1, 400}, 400000, 1, 1.0}),
                          [](const auto& one) { return "Case" + std::to_string(one.index); });
+
+TEST(ToneDifferenceFeatures, AreTheSameInClosedForm) {
+  // Just above the number of levels up to which pairs are summed one by one; expected: the double sums of the definition.
+  ToneDifferenceMatrix matrix;
+  std::mt19937 random(5);
+  double voxels = 0;
+  double differences = 0;
+  for (int level = 1; level <= 2100; ++level) {
+    matrix.levels.push_back(3 * level);
+    matrix.counts.push_back(1 + random() % 9);
+    matrix.differences.push_back(static_cast<double>(random() % 1000) / 7);
+    voxels += matrix.counts.back();
+    differences += matrix.differences.back();
+  }
+  double busy = 0;
+  double contrast = 0;
+  double strength = 0;
+  double weighted = 0;
+  for (std::size_t i = 0; i < matrix.levels.size(); ++i) {
+    const double pi = matrix.counts[i] / voxels;
+    weighted += pi * matrix.differences[i];
+    for (std::size_t j = 0; j < matrix.levels.size(); ++j) {
+      const double pj = matrix.counts[j] / voxels;
+      const double square = (matrix.levels[i] - matrix.levels[j]) * (matrix.levels[i] - matrix.levels[j]);
+      busy += std::abs(matrix.levels[i] * pi - matrix.levels[j] * pj);
+      contrast += pi * pj * square;
+      strength += (pi + pj) * square;
+    }
+  }
+  const std::map<std::string_view, double> expected{{"Busyness", weighted / busy}, {"Contrast", contrast * differences / (voxels * 2100.0 * 2099)}, {"Strength", strength / differences}};
+  for (const NamedValue& value : ngtdm_features(matrix, {"Busyness", "Contrast", "Strength"}))
+    EXPECT_NEAR(std::get<double>(value.value), expected.at(value.name), 1e-10 * expected.at(value.name)) << value.name;
+}
 
 TEST(Parts, OfARegionAreCounted) {
   const Index3 size{5, 4, 3};
