@@ -1,4 +1,5 @@
-// Tiny volumes with ragged masks and settings of every kind through the whole extraction: no crash, no hang, no value that is not a number.
+// Tiny volumes with ragged masks and settings of every kind through the whole extraction (PyRadiomics mode, IBSI mode, voxel maps): no crash, no hang, no
+// value that is not a number.
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -6,6 +7,8 @@
 #include <limits>
 
 #include "processing/radiomics/feature_extractor.h"
+#include "processing/radiomics/ibsi/ibsi_extractor.h"
+#include "processing/radiomics/voxel_maps.h"
 #include "tests/fuzz/seeds.h"
 #include "tests/support/volumes.h"
 
@@ -40,6 +43,51 @@ double voxel(Bytes& bytes, PixelType type) {
     case 251: return -0.0;
     default: return static_cast<double>(static_cast<float>(kind) / 7.0F - 10.0F);
   }
+}
+
+int run_ibsi(const processing::ScalarVolume& image, const processing::MaskVolume& mask, Bytes& bytes) {
+  namespace ibsi = processing::ibsi;
+  ibsi::IbsiProfile profile;
+  profile.families = ibsi::ibsi_family_names();
+  profile.aggregations = ibsi::aggregation_names();
+  profile.by_slice = bytes.flag();
+  if (bytes.flag()) {
+    constexpr std::array<double, 3> lengths{1, 0.5, 3};
+    ibsi::GridSettings grid;
+    grid.spacing_mm = {lengths[bytes.next() % 3], lengths[bytes.next() % 3], profile.by_slice ? 0 : lengths[bytes.next() % 3]};
+    grid.image = static_cast<ibsi::ImageInterpolation>(bytes.below(3));
+    grid.mask = static_cast<ibsi::MaskInterpolation>(bytes.below(2));
+    grid.round_intensities = bytes.flag();
+    profile.grid = grid;
+  }
+  if (bytes.below(3) == 0) profile.resegmentation.lower = bytes.below(40) - 20;
+  if (bytes.below(3) == 0) profile.resegmentation.outlier_sigmas = 1 + bytes.below(3);
+  profile.discretisation.method = static_cast<ibsi::DiscretisationMethod>(bytes.below(3));
+  profile.discretisation.bin_count = 1 + bytes.below(60);
+  profile.volume_histogram.method = static_cast<ibsi::DiscretisationMethod>(bytes.below(3));
+  const auto result = ibsi::extract_ibsi_features(image, mask, 1, profile);
+  if (!result) {
+    if (result.error().message.empty()) std::abort();
+    return 0;
+  }
+  for (const ibsi::IbsiFeatureValue& feature : result->features)
+    if (feature.computed() ? !std::isfinite(feature.number()) : std::get<NotComputed>(feature.value).reason.empty()) std::abort();
+  return 0;
+}
+
+int run_maps(const processing::ScalarVolume& image, const processing::MaskVolume& mask, processing::ExtractionProfile& profile, Bytes& bytes) {
+  profile.image_types.resize(1);
+  profile.voxel.kernel_radius_voxels = 1 + bytes.below(2);
+  profile.voxel.masked_kernel = bytes.flag();
+  profile.voxel.voxel_batch = bytes.flag() ? 1 + bytes.below(9) : -1;
+  const auto summary = processing::extract_voxel_maps(image, mask, 1, profile, [](processing::VoxelMap&& map) -> Status {
+    if (map.volume.voxels.size() != map.volume.geometry.voxel_count()) std::abort();
+    for (const double value : map.volume.voxels)
+      if (std::isinf(value)) std::abort();
+    return {};
+  });
+  if (!summary && summary.error().message.empty()) std::abort();
+  return 0;
 }
 
 }  // namespace
@@ -88,6 +136,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t n = 0; n < grid.voxel_count(); ++n) image.voxels.push_back(voxel(bytes, image.pixel_type));
   for (std::size_t n = 0; n < mask.geometry.voxel_count(); ++n) mask.labels.push_back(bytes.below(3));
 
+  const int mode = bytes.below(4);
+  if (mode == 1) return run_ibsi(image, mask, bytes);
+  if (mode == 2) return run_maps(image, mask, profile, bytes);
   const auto result = processing::extract_features(image, mask, 1, profile);
   if (!result) {
     if (result.error().message.empty()) std::abort();
