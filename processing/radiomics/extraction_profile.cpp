@@ -531,14 +531,27 @@ Result<ExtractionProfile> parse_profile(std::string_view yaml, std::string name)
   }
 }
 
+namespace {
+
+/// As Python's dictionary does it: a setting that stands there keeps its place.
+void write_setting(ExtractionProfile& profile, std::string_view key, std::string text) {
+  for (auto& entry : profile.written)
+    if (entry.first == key) {
+      entry.second = std::move(text);
+      return;
+    }
+  profile.written.emplace_back(key, std::move(text));
+}
+
+}  // namespace
+
 Status override_setting(ExtractionProfile& profile, std::string_view key, std::string_view value) {
   if (std::find(voxel_setting_names().begin(), voxel_setting_names().end(), key) != voxel_setting_names().end()) {
     try {
       YAML::Node node = YAML::Load(value == "None" ? std::string("null") : std::string(value));
       if (key == "maskedKernel" && (value == "1" || value == "0")) node = YAML::Load(value == "1" ? "true" : "false");
       if (auto status = apply_voxel_setting(profile.voxel, std::string(key), node); !status) return status;
-      std::erase_if(profile.written, [&](const auto& entry) { return entry.first == key; });
-      profile.written.emplace_back(key, literal(node));
+      write_setting(profile, key, literal(node));
       return {};
     } catch (const YAML::Exception&) {
       return bad("The value of '" + std::string(key) + "' cannot be read: " + std::string(value) + ".");
@@ -561,8 +574,7 @@ Status override_setting(ExtractionProfile& profile, std::string_view key, std::s
     for (ImageTypeRequest& type : profile.image_types)
       if (type.overrides.find("'" + std::string(key) + "'") == std::string::npos)
         if (auto status = apply(type.settings); !status) return status;
-    std::erase_if(profile.written, [&](const auto& entry) { return entry.first == key; });
-    profile.written.emplace_back(key, literal(node));
+    write_setting(profile, key, literal(node));
     return {};
   } catch (const YAML::Exception&) {
     return bad("The value of '" + std::string(key) + "' cannot be read: " + std::string(value) + ".");

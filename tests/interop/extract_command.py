@@ -126,6 +126,7 @@ SEGMENT = [
     ["-f", "txt", "--setting", "binWidth:12.5", "-s", "distances:1,2", "-up"],
     ["-f", "txt", "--label", "3", "--jobs", "2"],
     ["-f", "csv", "-p", "wavelet.yaml", "-j", "2"],
+    ["-f", "json", "-p", "resampled.yaml", "-s", "binWidth:5", "-s", "label:1", "-s", "correctMask:true"],
 ]
 
 
@@ -164,6 +165,11 @@ def main():
         other = os.path.join(work, "theirs-dir", os.path.basename(file))
         compare_csv(os.path.basename(file), *[open(f, encoding="utf-8", newline="").read() for f in (other, file)])
         compared += 1
+    first = sitk.ReadImage(os.path.join(work, "case 0 mask.nrrd"))
+    sitk.WriteImage(sitk.Compose(sitk.Cast(first == 1, sitk.sitkUInt8), sitk.Cast(sitk.BinaryDilate(first == 1), sitk.sitkUInt8)), os.path.join(work, "channels.nrrd"))
+    with open(os.path.join(work, "channels.csv"), "w") as out:
+        out.write("Image,Mask,Label,Label_channel\n" + "".join(f"case 0 image.nrrd,channels.nrrd,1,{n}\n" for n in (0, 1)))
+    compare_csv("Label_channel", *[run(command + ["channels.csv", "-f", "csv"], work).stdout for command in (pyradiomics, choana)])
     single = ["case 0 image.nrrd", "case 0 mask.nrrd"]
     outputs = [run(command + single, work).stdout for command in (pyradiomics, choana)]
     compare_txt("one case on standard output", *outputs)

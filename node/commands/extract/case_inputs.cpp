@@ -195,7 +195,7 @@ Result<std::string> content_digest(const fs::path& place) {
   auto entry = fs::recursive_directory_iterator(place, fs::directory_options::skip_permission_denied, problem);
   for (; !problem && entry != fs::recursive_directory_iterator(); entry.increment(problem)) {
     std::error_code unreadable;
-    if (!entry->is_symlink(unreadable) && entry->is_regular_file(unreadable)) files.push_back(entry->path());
+    if (entry->is_regular_file(unreadable)) files.push_back(entry->path());
   }
   std::sort(files.begin(), files.end());
   Sha256 all;

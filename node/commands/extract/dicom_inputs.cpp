@@ -174,7 +174,7 @@ Result<DicomScan> scan_dicom(const fs::path& place) {
     auto entry = fs::recursive_directory_iterator(place, fs::directory_options::skip_permission_denied, problem);
     for (; !problem && entry != fs::recursive_directory_iterator(); entry.increment(problem)) {
       std::error_code unreadable;
-      if (entry->is_symlink(unreadable) || !entry->is_regular_file(unreadable)) continue;
+      if (!entry->is_regular_file(unreadable)) continue;
       files.push_back(entry->path());
       if (files.size() > files_max) return fail(ErrorCode::limit_exceeded, "scan_dicom", "The folder " + place.filename().string() + " holds more than 200,000 files; name one study.");
     }

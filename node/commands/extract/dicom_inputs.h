@@ -34,7 +34,7 @@ struct DicomScan {
 /// Whether this is for the DICOM readers: a folder, or a file with the mark of PS3.10 or the ending .dcm.
 [[nodiscard]] bool is_dicom_place(const std::filesystem::path& path);
 
-/// Read the headers below a place; links are not followed, at most 200,000 files. Errors: not_found, limit_exceeded.
+/// Read the headers below a place; links to files are followed (data sets are kept so), links to folders are not; at most 200,000 files. Errors: not_found, limit_exceeded.
 [[nodiscard]] Result<DicomScan> scan_dicom(const std::filesystem::path& place);
 
 /// An RTSTRUCT or SEG with its regions.

@@ -90,6 +90,9 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
   facts.roi = region.roi;
   facts.label = region.label;
   facts.notes = inputs.notes;
+  // pyradiomics hands the channel of the table over as a setting of the case.
+  processing::ExtractionProfile profile = plan.profile;
+  if (one.label_channel && !inputs.roi_column && !plan.ibsi) (void)processing::override_setting(profile, "label_channel", std::to_string(*one.label_channel));
   std::string where = place(one);
   if (inputs.roi_column) where += ", region '" + region.roi + "'";
   else if (inputs.label_column) where += ", label " + region.label;
@@ -126,11 +129,11 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
       if (plan.details) row.details = ibsi_details_json(facts, plan, result);
     } else {
       const std::string stem = file_stem(one.number, inputs.roi_column ? region.roi : "", inputs.label_column ? region.label : "", component);
-      facts.interpolation_ratio = interpolation_ratio(mask, label, plan.profile.settings);
+      facts.interpolation_ratio = interpolation_ratio(mask, label, profile.settings);
       facts.files.clear();
       Result<ExtractionResult> result = fail(ErrorCode::internal, "extract", "");
       if (plan.voxel_maps) {
-        auto maps = save_maps(*inputs.image, mask, label, plan.profile, plan.maps_folder, stem, pool);
+        auto maps = save_maps(*inputs.image, mask, label, profile, plan.maps_folder, stem, pool);
         if (maps) {
           row.cells.insert(row.cells.end(), std::make_move_iterator(maps->cells.begin()), std::make_move_iterator(maps->cells.end()));
           facts.files = std::move(maps->files);
@@ -139,12 +142,12 @@ RegionResult run_region(const Case& one, const CaseInputs& inputs, const Region&
           result = fail(maps.error());
         }
       } else {
-        result = processing::extract_features(*inputs.image, mask, label, plan.profile, pool);
+        result = processing::extract_features(*inputs.image, mask, label, profile, pool);
         if (result) add_values(*result, row.cells);
       }
       say(component, result);
       if (result && !plan.images_folder.empty()) {
-        auto saved = save_images(*inputs.image, mask, label, plan.profile, plan.images_folder, stem, pool);
+        auto saved = save_images(*inputs.image, mask, label, profile, plan.images_folder, stem, pool);
         if (saved) {
           facts.files.insert(facts.files.end(), saved->begin(), saved->end());
         } else {
