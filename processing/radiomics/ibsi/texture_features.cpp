@@ -16,6 +16,8 @@ namespace {
 const NotComputed no_pairs{"no_pairs", "No two voxels of the region are neighbours, or the value is not defined for one grey level only."};
 const NotComputed not_defined{"not_defined", "The value is not defined for this region."};
 
+constexpr std::size_t paired_levels_max = 10'000;
+
 double minus_plogp(double p) { return p > 0 ? -p * std::log2(p) : 0; }
 
 /// Joint distribution of grey levels, with its marginal (the matrix is symmetric), sum and difference distributions.
@@ -343,12 +345,13 @@ class ToneDifferences {
     }
     for (const ToneRow& row : rows_) weighted_ += row.count / voxels_ * row.difference;
   }
-  /// Sum over ordered pairs of levels of f(level, p, s, level, p, s).
+  [[nodiscard]] const std::vector<ToneRow>& rows() const { return rows_; }
+  [[nodiscard]] double probability(const ToneRow& row) const { return row.count / voxels_; }
+  /// Sum over the levels of f(level, probability).
   template <typename Function>
-  [[nodiscard]] double over_pairs(Function&& f) const {
+  [[nodiscard]] double over_levels(Function&& f) const {
     double sum = 0;
-    for (const ToneRow& a : rows_)
-      for (const ToneRow& b : rows_) sum += f(static_cast<double>(a.level), a.count / voxels_, a.difference, static_cast<double>(b.level), b.count / voxels_, b.difference);
+    for (const ToneRow& row : rows_) sum += f(static_cast<double>(row.level), probability(row));
     return sum;
   }
   [[nodiscard]] bool empty() const { return rows_.empty(); }
@@ -366,23 +369,41 @@ class ToneDifferences {
 
 using T = ToneDifferences;
 double coarseness(const T& t) { return t.empty() ? no_value : t.weighted() > 0 ? 1 / t.weighted() : 1e6; }
+/// The sums over all pairs of levels have closed forms, but for complexity.
 double tone_contrast(const T& t) {
   if (t.empty() || t.levels() == 1) return t.empty() ? no_value : 0;
-  return t.over_pairs([](double i, double p, double, double j, double q, double) { return p * q * (i - j) * (i - j); }) / (t.levels() * (t.levels() - 1)) * t.differences() /
-         t.voxels();
+  // sum of p q (i - j)^2 is twice the variance
+  const double mean = t.over_levels([](double i, double p) { return i * p; });
+  const double variance = t.over_levels([&](double i, double p) { return (i - mean) * (i - mean) * p; });
+  return 2 * variance / (t.levels() * (t.levels() - 1)) * t.differences() / t.voxels();
 }
 double busyness(const T& t) {
   if (t.empty() || t.levels() == 1) return t.empty() ? no_value : 0;
-  return t.weighted() / t.over_pairs([](double i, double p, double, double j, double q, double) { return std::abs(i * p - j * q); });
+  // sum of |a - b| over pairs of a = i p: in ascending order a counts once for each below and minus once for each above
+  std::vector<double> weighted;
+  for (const ToneRow& row : t.rows()) weighted.push_back(row.level * t.probability(row));
+  std::sort(weighted.begin(), weighted.end());
+  double sum = 0;
+  for (std::size_t at = 0; at < weighted.size(); ++at) sum += 2 * (2 * static_cast<double>(at) + 1 - t.levels()) * weighted[at];
+  return t.weighted() / sum;
 }
 double complexity(const T& t) {
-  if (t.empty()) return no_value;
-  return t.over_pairs([](double i, double p, double s, double j, double q, double r) { return std::abs(i - j) * (p * s + q * r) / (p + q); }) / t.voxels();
+  if (t.empty() || t.rows().size() > paired_levels_max) return no_value;
+  double sum = 0;
+  for (const ToneRow& a : t.rows())
+    for (const ToneRow& b : t.rows())
+      sum += std::abs(a.level - b.level) * (t.probability(a) * a.difference + t.probability(b) * b.difference) / (t.probability(a) + t.probability(b));
+  return sum / t.voxels();
 }
 double strength(const T& t) {
   if (t.empty()) return no_value;
   if (!(t.differences() > 0)) return 0;
-  return t.over_pairs([](double i, double p, double, double j, double q, double) { return (p + q) * (i - j) * (i - j); }) / t.differences();
+  // sum of (p + q)(i - j)^2 = 2 sum over i of p (n (i - c)^2 + sum over j of (j - c)^2), c the mean of the levels
+  double centre = 0;
+  for (const ToneRow& row : t.rows()) centre += row.level / t.levels();
+  double spread = 0;
+  for (const ToneRow& row : t.rows()) spread += (row.level - centre) * (row.level - centre);
+  return 2 * t.over_levels([&](double i, double p) { return p * (t.levels() * (i - centre) * (i - centre) + spread); }) / t.differences();
 }
 
 using TRow = IbsiFeatureRow<ToneDifferences>;
@@ -394,12 +415,34 @@ constexpr std::array tone_rows{
     TRow{"ngt_strength", "1X9X", units::none, strength},
 };
 
+/// Each row as the mean over the matrices; one without a value is left out. Statistics are made of one matrix at a time.
 template <typename Source, typename Matrix>
 std::vector<TaggedValue> evaluate_matrices(std::span<const IbsiFeatureRow<Source>> rows, const std::vector<Matrix>& matrices, const NotComputed& why) {
-  std::vector<Source> sources;
-  sources.reserve(matrices.size());
-  for (const Matrix& matrix : matrices) sources.emplace_back(matrix);
-  return evaluate_rows(rows, sources, why);
+  std::vector<double> sums(rows.size(), 0);
+  std::vector<double> counts(rows.size(), 0);
+  for (const Matrix& matrix : matrices) {
+    const Source source(matrix);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const double value = rows[row].formula(source);
+      if (std::isnan(value)) continue;
+      sums[row] += value;
+      counts[row] += 1;
+    }
+  }
+  std::vector<TaggedValue> values;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    values.push_back({rows[row].tag, rows[row].code, rows[row].unit, why});
+    if (const double mean = sums[row] / counts[row]; counts[row] > 0 && std::isfinite(mean)) values.back().value = mean;
+  }
+  return values;
+}
+
+std::vector<TaggedValue> evaluate_tones(const std::vector<std::vector<ToneRow>>& tables) {
+  auto values = evaluate_matrices<ToneDifferences>(std::span<const TRow>(tone_rows), tables, no_pairs);
+  if (std::any_of(tables.begin(), tables.end(), [](const auto& table) { return table.size() > paired_levels_max; }))
+    for (TaggedValue& value : values)
+      if (value.tag == "ngt_complexity") value.value = NotComputed{"too_many_levels", "Complexity compares all pairs of grey levels; the region has more than 10,000."};
+  return values;
 }
 
 bool is_directional(const std::string& family) { return family == "glcm" || family == "glrlm"; }
@@ -519,7 +562,7 @@ void measure_stack(const Stack& stack, bool by_slice, int level_count, const Ibs
     if (value.family == "glcm" || value.family == "glrlm") {
       value.values = evaluate_family(value.family, aggregate(value.family == "glcm" ? pairs : runs, value.aggregation));
     } else if (value.family == "ngtdm") {
-      value.values = evaluate_matrices<ToneDifferences>(std::span<const TRow>(tone_rows), merged ? std::vector<std::vector<ToneRow>>{merge(tones)} : tones, no_pairs);
+      value.values = evaluate_tones(merged ? std::vector<std::vector<ToneRow>>{merge(tones)} : tones);
     } else {
       std::vector<TextureMatrix> matrices = dependences;
       if (value.family != "ngldm")

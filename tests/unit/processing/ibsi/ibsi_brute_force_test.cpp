@@ -212,6 +212,18 @@ TEST_P(IbsiBruteForce, AgreesOnNeighbourhoods) {
     for (const auto& [b, m] : count) strength += (n + m) / toned * (a - b) * (a - b);
   expect("original_ngt_coarseness_3D", 1 / coarse);
   expect("original_ngt_strength_3D", strength / all);
+  double contrast = 0, busy = 0, complexity = 0;
+  const auto levels = static_cast<double>(count.size());
+  for (const auto& [a, n] : count)
+    for (const auto& [b, m] : count) {
+      const double p = n / toned, q = m / toned;
+      contrast += p * q * (a - b) * (a - b);
+      busy += std::abs(a * p - b * q);
+      complexity += std::abs(a - b) * (p * difference[a] + q * difference[b]) / (p + q);
+    }
+  expect("original_ngt_contrast_3D", contrast / (levels * (levels - 1)) * all / toned);
+  expect("original_ngt_busyness_3D", coarse / busy);
+  expect("original_ngt_complexity_3D", complexity / toned);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, IbsiBruteForce, testing::Values(1u, 2u, 3u, 4u, 5u, 6u));

@@ -207,6 +207,26 @@ TEST(IbsiExtraction, SaysWhatIsWrong) {
   EXPECT_EQ(code(extract_ibsi_features(hole, one.mask, 1, profile)), ErrorCode::degenerate_input);
 }
 
+TEST(IbsiExtraction, MeasuresManyGreyLevelsInBoundedTimeAndSaysWhatItLeavesOut) {
+  // 12,000 voxels, each of a level of its own.
+  ScalarVolume image{test::grid({40, 30, 10}), {}, PixelType::float64};
+  for (int n = 0; n < 12000; ++n) image.voxels.push_back(1 + (n * 7919) % 12000);
+  const MaskVolume mask{image.geometry, std::vector<std::uint32_t>(12000, 1)};
+  IbsiProfile profile;
+  profile.families = ibsi_family_names();
+  profile.aggregations = aggregation_names();
+  const auto result = extract_ibsi_features(image, mask, 1, profile);
+  ASSERT_TRUE(result.has_value());
+  std::size_t missing = 0;
+  for (const IbsiFeatureValue& feature : result->features)
+    if (!feature.computed()) {
+      ++missing;
+      EXPECT_EQ(feature.tag, "ngt_complexity");
+      EXPECT_EQ(std::get<NotComputed>(feature.value).reason, "too_many_levels");
+    }
+  EXPECT_EQ(missing, 2u) << "3D and 2.5D; single slices have 1,200 levels";
+}
+
 TEST(IbsiExtraction, MeasuresASingleVoxel) {
   ScalarVolume image{test::grid({3, 3, 3}), std::vector<double>(27, 2), PixelType::float64};
   MaskVolume mask{image.geometry, std::vector<std::uint32_t>(27, 0)};
