@@ -52,7 +52,8 @@ TEST(LaplacianOfGaussian, LeavesOutASigmaThatDoesNotFitAndSaysWhy) {
 
 TEST(LaplacianOfGaussian, VanishesOnAConstantAndNotesAnEmptyListOfSigmas) {
   const auto flat = formula_case({8, 9, 10}, PixelType::int16, [](int, int, int) { return 100.0; });
-  for (const double value : derive(flat, "LoG", "sigma: [2.0]").images.at(0).volume->voxels) EXPECT_NEAR(value, 0, 2e-4);
+  const DerivedImages images = derive(flat, "LoG", "sigma: [2.0]");
+  for (const double value : images.images.at(0).volume->voxels) EXPECT_NEAR(value, 0, 2e-4);
   EXPECT_EQ(derive(flat, "LoG").images.size(), 0u);
   EXPECT_EQ(derive(flat, "LoG").notes.size(), 1u);
 }
