@@ -80,9 +80,9 @@ class EntropyTable {
   std::vector<double> terms_;
 };
 
-double entropy_term(std::uint32_t count, std::uint32_t total) {
+const EntropyTable& entropy_table() {
   static const EntropyTable table;
-  return table(count, total);
+  return table;
 }
 
 }  // namespace
@@ -136,6 +136,12 @@ KernelEvaluator::KernelEvaluator(const KernelContext& context) : context_(contex
   pair_b_.resize(pairs_max);
   matrix_.resize(levels_max_ * levels_max_);
   vector_.resize(2 * levels_max_);
+  root_of_count_.push_back(0);
+  inverse_root_of_count_.push_back(0);
+  for (std::size_t at = 1; at <= 2 * pairs_max; ++at) {
+    root_of_count_.push_back(std::sqrt(static_cast<double>(at)));
+    inverse_root_of_count_.push_back(1 / root_of_count_.back());
+  }
   node_of_.resize(levels_max_);
   root_.resize(2 * levels_max_);
   parity_.resize(levels_max_);
@@ -178,6 +184,7 @@ void KernelEvaluator::load(const std::int32_t* ranks, std::span<const std::ptrdi
 }
 
 void KernelEvaluator::first_order(const double* values, const std::int32_t* first_order_ranks, std::span<const std::ptrdiff_t> offsets, double* out) {
+  const EntropyTable& entropy_of = entropy_table();
   ++first_order_serial_;
   first_order_touched_.clear();
   inside_values_.clear();
@@ -238,7 +245,7 @@ void KernelEvaluator::first_order(const double* values, const std::int32_t* firs
   double uniformity = 0;
   for (const std::int32_t rank : first_order_touched_) {
     const std::uint32_t c = first_order_count_[static_cast<std::size_t>(rank)];
-    entropy_sum -= entropy_term(c, static_cast<std::uint32_t>(n));
+    entropy_sum -= entropy_of(c, static_cast<std::uint32_t>(n));
     const double p = static_cast<double>(c) / count;
     uniformity += p * p;
   }
@@ -359,11 +366,8 @@ double KernelEvaluator::maximal_correlation(double total) {
     }
     if (rows < 2 || columns < 2) return 0;
     std::fill_n(matrix_.begin(), n * n, 0.0);
-    for (const std::uint32_t cell : touched_) {
-      const std::size_t a = cell / n;
-      const std::size_t b = cell % n;
-      matrix_[cell] = static_cast<double>(cells_[cell]) / std::sqrt(static_cast<double>(px_[a]) * static_cast<double>(py_[b]));
-    }
+    for (const TouchedCell& cell : touched_)
+      matrix_[cell.index] = static_cast<double>(cells_[cell.index]) / std::sqrt(static_cast<double>(px_[cell.row]) * static_cast<double>(py_[cell.column]));
     // A A^T without the part of the known vector sqrt(px).
     std::vector<double> square(n * n, 0.0);
     for (std::size_t a = 0; a < n; ++a)
@@ -384,9 +388,9 @@ double KernelEvaluator::maximal_correlation(double total) {
   }
   std::size_t parts = m;
   bool odd = false;
-  for (const std::uint32_t cell : touched_) {
-    auto a = static_cast<std::size_t>(node_of_[cell / n]);
-    auto b = static_cast<std::size_t>(node_of_[cell % n]);
+  for (const TouchedCell& cell : touched_) {
+    auto a = static_cast<std::size_t>(node_of_[cell.row]);
+    auto b = static_cast<std::size_t>(node_of_[cell.column]);
     if (a == b) {
       odd = true;
       continue;
@@ -409,25 +413,26 @@ double KernelEvaluator::maximal_correlation(double total) {
     --parts;
   }
   if (parts > 1 || !odd) return 1;
+  // A - v v^T with v = sqrt(px / total); the lower triangle is enough.
   const double scale = 1 / total;
   for (std::size_t a = 0; a < n; ++a)
-    if (node_of_[a] >= 0) vector_[static_cast<std::size_t>(node_of_[a])] = 1 / std::sqrt(static_cast<double>(px_[a]));
-  // A - v v^T with v = sqrt(px / total).
-  for (std::size_t a = 0; a < m; ++a)
-    for (std::size_t b = 0; b <= a; ++b) matrix_[a * m + b] = -scale / (vector_[a] * vector_[b]);
-  for (const std::uint32_t cell : touched_) {
-    auto a = static_cast<std::size_t>(node_of_[cell / n]);
-    auto b = static_cast<std::size_t>(node_of_[cell % n]);
-    if (a < b) std::swap(a, b);
-    matrix_[a * m + b] += (a == b ? 2.0 : 1.0) * static_cast<double>(cells_[cell]) * vector_[a] * vector_[b];
+    if (node_of_[a] >= 0) vector_[static_cast<std::size_t>(node_of_[a])] = root_of_count_[px_[a]];
+  for (std::size_t a = 0; a < m; ++a) {
+    const double part = -scale * vector_[a];
+    for (std::size_t b = 0; b <= a; ++b) matrix_[a * m + b] = part * vector_[b];
   }
-  for (std::size_t a = 0; a < m; ++a)
-    for (std::size_t b = 0; b < a; ++b) matrix_[b * m + a] = matrix_[a * m + b];
+  for (const TouchedCell& cell : touched_) {
+    auto a = static_cast<std::size_t>(node_of_[cell.row]);
+    auto b = static_cast<std::size_t>(node_of_[cell.column]);
+    if (a < b) std::swap(a, b);
+    matrix_[a * m + b] += (a == b ? 2.0 : 1.0) * static_cast<double>(cells_[cell.index]) * inverse_root_of_count_[px_[cell.row]] * inverse_root_of_count_[px_[cell.column]];
+  }
   return largest_magnitude_eigenvalue(matrix_, m, vector_);
 }
 
 bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
   if (context_.norm != WeightingNorm::none) return glcm_weighted(out);
+  const EntropyTable& entropy_of = entropy_table();
   std::fill_n(out, glcm_kernel_features, 0.0);
   const KernelGeometry& kernel = *context_.geometry;
   const bool symmetric = context_.symmetric;
@@ -465,7 +470,7 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
       ++px_[a];
       ++(symmetric ? px_ : py_)[b];
       const std::size_t cell = symmetric && b < a ? b * n + a : a * n + b;
-      if (cells_[cell]++ == 0) touched_.push_back(static_cast<std::uint32_t>(cell));
+      if (cells_[cell]++ == 0) touched_.push_back({static_cast<std::uint32_t>(cell), static_cast<std::uint32_t>(symmetric && b < a ? b : a), static_cast<std::uint32_t>(symmetric && b < a ? a : b)});
       if (sums_[static_cast<std::size_t>(i + j)]++ == 0) touched_sums_.push_back(i + j);
       const int k = std::abs(i - j);
       if (differences_[static_cast<std::size_t>(k)]++ == 0) touched_differences_.push_back(k);
@@ -480,7 +485,7 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
     for (const int s : touched_sums_) {
       const std::uint32_t c = sums_[static_cast<std::size_t>(s)];
       sum_mean += static_cast<double>(c) * s;
-      sum_entropy_value -= entropy_term(c, pairs);
+      sum_entropy_value -= entropy_of(c, pairs);
     }
     sum_mean /= count;
     double tendency = 0;
@@ -505,7 +510,7 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
       for (std::size_t at = 0; at < 5; ++at) weighted[at] += c * weights[at];
       difference_mean += static_cast<double>(c) * k;
       difference_squares += static_cast<double>(c) * k * k;
-      difference_entropy_value -= entropy_term(c, pairs);
+      difference_entropy_value -= entropy_of(c, pairs);
     }
     difference_mean /= count;
     double spread = 0;
@@ -537,12 +542,12 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
       if (px_[a] > 0) {
         ++rows;
         variance_x += static_cast<double>(px_[a]) * (level_[a] - ux) * (level_[a] - ux);
-        hx -= entropy_term(px_[a], total);
+        hx -= entropy_of(px_[a], total);
       }
       if (!symmetric && py_[a] > 0) {
         ++columns;
         variance_y += static_cast<double>(py_[a]) * (level_[a] - uy) * (level_[a] - uy);
-        hy -= entropy_term(py_[a], total);
+        hy -= entropy_of(py_[a], total);
       }
     }
     variance_x *= scale;
@@ -563,17 +568,17 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
     double energy = 0;
     double hxy = 0;
     std::uint32_t largest = 0;
-    for (const std::uint32_t cell : touched_) {
-      const std::uint32_t c = cells_[cell];
-      if (symmetric && cell / n == cell % n) {
+    for (const TouchedCell& cell : touched_) {
+      const std::uint32_t c = cells_[cell.index];
+      if (symmetric && cell.row == cell.column) {
         const double p = 2 * c * scale;
         energy += p * p;
-        hxy -= entropy_term(2 * c, total);
+        hxy -= entropy_of(2 * c, total);
         largest = std::max(largest, 2 * c);
       } else {
         const double p = c * scale;
         energy += (symmetric ? 2 : 1) * p * p;
-        hxy -= (symmetric ? 2 : 1) * entropy_term(c, total);
+        hxy -= (symmetric ? 2 : 1) * entropy_of(c, total);
         largest = std::max(largest, c);
       }
     }
@@ -614,7 +619,7 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
     out[sum_average] += sum_mean;
     out[sum_entropy] += sum_entropy_value;
     out[sum_squares] += variance_x;
-    for (const std::uint32_t cell : touched_) cells_[cell] = 0;
+    for (const TouchedCell& cell : touched_) cells_[cell.index] = 0;
   }
   if (directions == 0) {
     std::fill_n(out, glcm_kernel_features, not_a_number);
@@ -671,6 +676,7 @@ bool KernelEvaluator::glcm_weighted(double* out) {
 }
 
 void KernelEvaluator::count_level_sizes(std::span<const Item> items, int size_max, double* stats) {
+  const EntropyTable& entropy_of = entropy_table();
   const auto n = static_cast<std::size_t>(level_count_);
   const auto sizes = static_cast<std::size_t>(size_max) + 1;
   std::fill_n(level_counts_.begin(), n, 0u);
@@ -678,7 +684,7 @@ void KernelEvaluator::count_level_sizes(std::span<const Item> items, int size_ma
   touched_cells_.clear();
   for (const Item& item : items) {
     const std::size_t cell = static_cast<std::size_t>(item.level) * sizes + static_cast<std::size_t>(item.size);
-    if (cells_[cell]++ == 0) touched_cells_.push_back(static_cast<std::uint32_t>(cell));
+    if (cells_[cell]++ == 0) touched_cells_.push_back({static_cast<std::uint32_t>(cell), static_cast<std::uint32_t>(item.level), static_cast<std::uint32_t>(item.size)});
     ++level_counts_[static_cast<std::size_t>(item.level)];
     ++size_counts_[static_cast<std::size_t>(item.size)];
   }
@@ -718,11 +724,11 @@ void KernelEvaluator::count_level_sizes(std::span<const Item> items, int size_ma
       const double d = level_[a] - level_mean;
       stats[level_variance] += level_counts_[a] * d * d;
     }
-  for (const std::uint32_t cell : touched_cells_) {
-    const std::uint32_t c = cells_[cell];
-    cells_[cell] = 0;
-    const std::size_t a = cell / sizes;
-    const auto j = static_cast<double>(cell % sizes);
+  for (const TouchedCell& cell : touched_cells_) {
+    const std::uint32_t c = cells_[cell.index];
+    cells_[cell.index] = 0;
+    const std::size_t a = cell.row;
+    const auto j = static_cast<double>(cell.column);
     const double j2 = j * j;
     const double count_low = c * level_inverse_squared_[a];
     const double count_high = c * level_squared_[a];
@@ -730,7 +736,7 @@ void KernelEvaluator::count_level_sizes(std::span<const Item> items, int size_ma
     stats[small_high] += count_high / j2;
     stats[large_low] += count_low * j2;
     stats[large_high] += count_high * j2;
-    stats[entropy] -= entropy_term(c, total);
+    stats[entropy] -= entropy_of(c, total);
   }
   stats[percentage] = count / voxels;
   for (const std::size_t at : {small, large, level_uniformity, size_uniformity, level_variance, size_variance, low, high, small_low, small_high, large_low, large_high}) stats[at] /= count;

@@ -68,6 +68,12 @@ class KernelEvaluator {
     std::int32_t level = 0;   // local level
     std::int32_t size = 0;
   };
+  /// A cell of `cells_` that is not zero.
+  struct TouchedCell {
+    std::uint32_t index = 0;
+    std::uint32_t row = 0;
+    std::uint32_t column = 0;
+  };
   void count_level_sizes(std::span<const Item> items, int size_max, double* stats);
   bool glcm_weighted(double* out);
   bool glrlm_weighted(double* out);
@@ -93,7 +99,7 @@ class KernelEvaluator {
 
   // Scratch, zero between uses
   std::vector<std::uint32_t> cells_;
-  std::vector<std::uint32_t> touched_;
+  std::vector<TouchedCell> touched_;
   std::vector<std::uint32_t> sums_;
   std::vector<std::uint32_t> differences_;
   std::vector<int> touched_sums_;
@@ -102,7 +108,7 @@ class KernelEvaluator {
   std::vector<std::uint32_t> py_;
   std::vector<std::uint32_t> level_counts_;
   std::vector<std::uint32_t> size_counts_;
-  std::vector<std::uint32_t> touched_cells_;
+  std::vector<TouchedCell> touched_cells_;
   std::vector<Item> items_;
   std::vector<std::uint16_t> parent_;
   std::vector<std::uint32_t> zone_size_;
@@ -118,6 +124,8 @@ class KernelEvaluator {
   std::vector<std::array<double, 5>> difference_weights_;  // 1/(1+k), 1/(1+k^2), 1/(1+k/Ng), 1/(1+k^2/Ng^2), 1/k^2
   std::vector<double> matrix_;
   std::vector<double> vector_;
+  std::vector<double> root_of_count_;       // square roots of whole numbers up to the most entries of a direction
+  std::vector<double> inverse_root_of_count_;
   std::vector<int> node_of_;
   std::vector<int> root_;
   std::vector<std::uint8_t> parity_;

@@ -59,6 +59,47 @@ void tridiagonalise(double* a, std::size_t n, double* d, double* e) {
   for (std::size_t i = 0; i < n; ++i) d[i] = a[i * n + i];
 }
 
+constexpr std::size_t laguerre_size_max = 40;
+constexpr int laguerre_steps_max = 40;
+
+/// The largest root of the characteristic polynomial of sign x the tridiagonal matrix (squares: of the subdiagonal, squares[i] couples i - 1 and i), from above: Laguerre's
+/// method comes down monotonically where all roots are real.
+struct LargestRoot {
+  double x = 0;
+  double sign = 1;
+  bool settled = false;
+
+  void step(const double* d, const double* squares, std::size_t n) {
+    double p0 = 1, p1 = x - sign * d[0];   // the polynomial of the first 0, 1, ... rows
+    double q0 = 0, q1 = 1;                 // its derivative
+    double r0 = 0, r1 = 0;                 // half its second derivative
+    for (std::size_t i = 1; i < n; ++i) {
+      const double t = x - sign * d[i];
+      const double s = squares[i];
+      const double p2 = t * p1 - s * p0;
+      const double q2 = t * q1 + p1 - s * q0;
+      const double r2 = t * r1 + q1 - s * r0;
+      p0 = p1;
+      p1 = p2;
+      q0 = q1;
+      q1 = q2;
+      r0 = r1;
+      r1 = r2;
+    }
+    if (!(p1 > 0)) {  // at the root, or below it by rounding
+      settled = true;
+      return;
+    }
+    const auto degree = static_cast<double>(n);
+    const double g = q1 / p1;
+    const double h = g * g - 2 * r1 / p1;
+    const double inside = std::max(0.0, (degree - 1) * (degree * h - g * g));
+    const double move = degree / (g + std::sqrt(inside));
+    if (!(move > 1e-14)) settled = true;
+    if (move > 0) x -= move;
+  }
+};
+
 }  // namespace
 
 double largest_magnitude_eigenvalue(std::vector<double>& matrix, std::size_t n, std::vector<double>& scratch) {
@@ -72,6 +113,24 @@ double largest_magnitude_eigenvalue(std::vector<double>& matrix, std::size_t n, 
   double* d = scratch.data();
   double* e = scratch.data() + n;
   tridiagonalise(a, n, d, e);
+  if (n <= laguerre_size_max) {
+    double* squares = matrix.data();  // its values are no longer needed
+    double bound = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      squares[i] = e[i] * e[i];
+      bound = std::max(bound, std::abs(d[i]) + std::abs(e[i]) + (i + 1 < n ? std::abs(e[i + 1]) : 0.0));
+    }
+    if (bound == 0) return 0;
+    bound *= 1 + 1e-12;
+    LargestRoot above{bound, 1, false};
+    LargestRoot below{bound, -1, false};
+    // Side by side, so that one hides the latency of the other.
+    for (int step = 0; step < laguerre_steps_max && !(above.settled && below.settled); ++step) {
+      if (!above.settled) above.step(d, squares, n);
+      if (!below.settled) below.step(d, squares, n);
+    }
+    if (above.settled && below.settled) return std::max(above.x, below.x);
+  }
   // Implicit QL on each unreduced block; e is shifted so that e[i] couples i and i + 1.
   double scale = 0;  // what is lost against the norm of the matrix is lost
   for (std::size_t i = 0; i < n; ++i) scale = std::max(scale, std::abs(d[i]) + std::abs(e[i]));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Dense>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -21,6 +22,7 @@
 #include "processing/radiomics/matrices/neighbouring_tone_difference.h"
 #include "processing/radiomics/matrices/run_length.h"
 #include "processing/radiomics/matrices/size_zone.h"
+#include "processing/radiomics/voxel/second_eigenvalue.h"
 #include "processing/radiomics/voxel_maps.h"
 #include "tests/support/volumes.h"
 
@@ -176,6 +178,23 @@ TEST(VoxelMapProperties, DoNotDependOnTheBatchButForWhatItLeavesOut) {
   for (auto& label : one.mask.labels) label = 1;
   const Maps whole = maps_of(one, profile_of("setting: {binWidth: 20}\n"));
   EXPECT_TRUE(same_bits(whole, maps_of(one, profile_of("setting: {binWidth: 20}\nvoxelSetting: {voxelBatch: 10}\n"))));
+}
+
+TEST(SmallEigenvalues, AreThoseOfEigen) {
+  std::mt19937 random(41);
+  for (int repeat = 0; repeat < 2000; ++repeat) {
+    const auto n = static_cast<std::size_t>(1 + repeat % 30);
+    Eigen::MatrixXd a = Eigen::MatrixXd::Zero(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n));
+    // Sparse whole numbers make eigenvalues that coincide, as the tables of kernels do.
+    for (Eigen::Index i = 0; i < a.rows(); ++i)
+      for (Eigen::Index j = 0; j <= i; ++j)
+        if (random() % 3 == 0) a(i, j) = a(j, i) = (static_cast<double>(random() % 7) - 3) / 7;
+    if (repeat % 5 == 0) a += Eigen::MatrixXd::Identity(a.rows(), a.cols()) * 0.5;
+    std::vector<double> matrix(a.data(), a.data() + a.size());
+    std::vector<double> scratch(2 * n);
+    const double expected = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(a, Eigen::EigenvaluesOnly).eigenvalues().cwiseAbs().maxCoeff();
+    EXPECT_NEAR(largest_magnitude_eigenvalue(matrix, n, scratch), expected, 2e-8) << "repeat " << repeat << " of " << n << " rows";
+  }
 }
 
 }  // namespace
