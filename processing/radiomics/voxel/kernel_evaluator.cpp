@@ -430,6 +430,12 @@ double KernelEvaluator::maximal_correlation(double total) {
   return largest_magnitude_eigenvalue(matrix_, m, vector_);
 }
 
+/// No value; but where the region has grey level 1 alone, the reference's InverseVariance is a sum over nothing, which is 0, for each direction it keeps.
+void KernelEvaluator::fill_without_pairs(double* out, bool kept_directions) const {
+  std::fill_n(out, glcm_kernel_features, not_a_number);
+  if (kept_directions && context_.highest_level == 1) out[inverse_variance] = 0;
+}
+
 bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
   if (context_.norm != WeightingNorm::none) return glcm_weighted(out);
   const EntropyTable& entropy_of = entropy_table();
@@ -622,7 +628,7 @@ bool KernelEvaluator::glcm(std::span<const std::uint8_t> skip, double* out) {
     for (const TouchedCell& cell : touched_) cells_[cell.index] = 0;
   }
   if (directions == 0) {
-    std::fill_n(out, glcm_kernel_features, not_a_number);
+    fill_without_pairs(out, missing);
     return missing;
   }
   const double information = out[information_2];
@@ -660,7 +666,7 @@ bool KernelEvaluator::glcm_weighted(double* out) {
   double total = 0;
   for (const double count : counts) total += count;
   if (!(total > 0)) {
-    std::fill_n(out, glcm_kernel_features, not_a_number);
+    fill_without_pairs(out, true);
     return true;
   }
   matrix.highest_level = context_.highest_level;

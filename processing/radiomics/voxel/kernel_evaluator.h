@@ -75,6 +75,7 @@ class KernelEvaluator {
     std::uint32_t column = 0;
   };
   void count_level_sizes(std::span<const Item> items, int size_max, double* stats);
+  void fill_without_pairs(double* out, bool kept_directions) const;
   bool glcm_weighted(double* out);
   bool glrlm_weighted(double* out);
   [[nodiscard]] std::vector<double> dense_probabilities(double total, std::vector<std::size_t>& order) const;
