@@ -3,7 +3,7 @@
 
 Run it with the Python of an environment that has PyRadiomics 3.0.1 (NumPy 1.26.4, SciPy 1.13.1, SimpleITK 2.5.7, PyWavelets 1.9.0):
 
-    python pyradiomics_compare.py --program build/release/bin/choana [--seed 1] [--cases 200] [--profiles-a-case 4] [--only PROFILE] [--work DIR]
+    python pyradiomics_compare.py --program build/release/bin/choana [--seed 1] [--cases 200] [--profiles-a-case 3] [--only PROFILE] [--work DIR]
 
 Every case is an image and a mask written as NRRD: random spacings, oblique directions, regions of one to eight voxels, flat ones, two
 parts, regions at the border, of one slice, and all pixel types with negative values. Each goes through some of the parameter files, in turn, so that
@@ -351,7 +351,7 @@ def main():
     parser.add_argument("--bare", action="store_true", help="PROGRAM takes the arguments of extract directly")
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--profiles-a-case", type=int, default=4, help="how many parameter files each case meets; 0 = all")
+    parser.add_argument("--profiles-a-case", type=int, default=3, help="how many parameter files each case meets; 0 = all")
     parser.add_argument("--only", default="", help="one profile")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--work", default="", help="folder to keep the cases in")
