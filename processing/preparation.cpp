@@ -84,11 +84,10 @@ Result<std::pair<double, double>> rescale_range(const std::string& text) {
   return std::pair{to[0].get<double>(), to[1].get<double>()};
 }
 
-Result<PreparedVolume> run_n4(const SeriesVolume& image, const std::string& parameters, int threads) {
+Result<PreparedVolume> run_n4(const SeriesVolume& image, const std::string& parameters, TaskPool* pool) {
   auto settings = n4_settings(parameters);
   if (!settings) return fail(settings.error());
-  TaskPool pool(threads);
-  auto corrected = correct_bias_field(image, *settings, &pool);
+  auto corrected = correct_bias_field(image, *settings, pool);
   if (!corrected) return fail(corrected.error());
   json record = json::parse(canonical_json(*settings), nullptr, false);
   record["mask_voxels"] = corrected->mask_voxels;
@@ -98,7 +97,7 @@ Result<PreparedVolume> run_n4(const SeriesVolume& image, const std::string& para
   return PreparedVolume{std::move(corrected->series), record.dump()};
 }
 
-Result<PreparedVolume> run_rescale(const SeriesVolume& image, const std::string& parameters, int) {
+Result<PreparedVolume> run_rescale(const SeriesVolume& image, const std::string& parameters, TaskPool*) {
   auto range = rescale_range(parameters);
   if (!range) return fail(range.error());
   auto stretched = rescale(image, range->first, range->second);
@@ -107,7 +106,7 @@ Result<PreparedVolume> run_rescale(const SeriesVolume& image, const std::string&
 }
 
 // With constants of the training cohort: z = (x - mean) / sd.
-Result<PreparedVolume> run_normalise(const SeriesVolume& image, const std::string& text, int) {
+Result<PreparedVolume> run_normalise(const SeriesVolume& image, const std::string& text, TaskPool*) {
   auto parameters = parse_parameters("normalise", text, {"mean", "sd"});
   if (!parameters) return fail(parameters.error());
   const json mean = parameters->value("mean", json()), sd = parameters->value("sd", json());
@@ -121,18 +120,18 @@ Result<PreparedVolume> run_normalise(const SeriesVolume& image, const std::strin
 }
 
 // Said in a manifest for people; the extraction file carries it out.
-Result<PreparedVolume> run_nothing(const SeriesVolume& image, const std::string& parameters, int) { return PreparedVolume{image, parameters}; }
+Result<PreparedVolume> run_nothing(const SeriesVolume& image, const std::string& parameters, TaskPool*) { return PreparedVolume{image, parameters}; }
 
 struct Step {
   const char* name;
-  Result<PreparedVolume> (*run)(const SeriesVolume&, const std::string&, int);
+  Result<PreparedVolume> (*run)(const SeriesVolume&, const std::string&, TaskPool*);
 };
 
 constexpr Step steps[] = {{"n4", run_n4}, {"rescale", run_rescale}, {"resample", run_nothing}, {"normalise", run_normalise}, {"register", run_nothing}};
 
 }  // namespace
 
-Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& role, const std::string& step, const std::string& parameters_json, int threads) {
+Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& role, const std::string& step, const std::string& parameters_json, TaskPool* pool) {
   const json parameters = json::parse(parameters_json, nullptr, false);
   if (parameters.is_object() && parameters.contains("roles")) {
     const json& roles = parameters["roles"];
@@ -141,7 +140,7 @@ Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& rol
   }
   std::vector<std::string> names;
   for (const Step& known : steps) {
-    if (step == known.name) return known.run(image, parameters_json, threads);
+    if (step == known.name) return known.run(image, parameters_json, pool);
     names.emplace_back(known.name);
   }
   return wrong("There is no preparation step '" + step + "'." + did_you_mean(step, names));

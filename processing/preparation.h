@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/series_volume.h"
+#include "core/task_pool.h"
 #include "processing/itk/rigid_registration.h"
 #include "processing/prediction/package_manifest.h"
 
@@ -19,8 +20,9 @@ struct PreparedVolume {
 /// n4 {shrink, iterations, threshold, fwhm, noise, bins, control_points, mask, engine, field}, rescale {to: [low, high]}.
 /// normalise {mean, sd}. "register" is carried out where regions are placed (registration_request). ("resample" stands in a manifest for people; the extraction file carries it out.) A step with
 /// `roles` leaves series of other roles as they are. role: as the package names it.
+/// pool: threads that the step may share, or nullptr.
 /// Errors: invalid_package, and those of the step.
-Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& role, const std::string& step, const std::string& parameters_json, int threads);
+Result<PreparedVolume> prepare(const SeriesVolume& image, const std::string& role, const std::string& step, const std::string& parameters_json, TaskPool* pool);
 
 /// What a package's step `register` asks for a role.
 struct RegistrationRequest {

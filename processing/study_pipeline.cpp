@@ -865,7 +865,7 @@ class StudyRun {
     for (const PreparationStep& step : image.preparation) {
       if (step.step == "register") continue;  // carried out where the regions were placed
       const double started = now_s();
-      auto prepared = prepare(image.volume, image.package_role, step.step, step.parameters_json, settings_.pool != nullptr ? settings_.pool->threads() : 1);
+      auto prepared = prepare(image.volume, image.package_role, step.step, step.parameters_json, settings_.pool);
       if (!prepared) {
         image.error = prepared.error();
         return;
