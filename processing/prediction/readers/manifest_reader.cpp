@@ -276,7 +276,7 @@ void read_inputs(Section& root, PackageManifest& manifest) {
 void read_preprocessing(Section& root, PackageManifest& manifest) {
   // What a step may carry; the pipeline checks the values where it uses them.
   const std::map<std::string, std::vector<std::string>> steps{
-      {"n4", {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask"}},
+      {"n4", {"shrink", "iterations", "threshold", "fwhm", "noise", "bins", "control_points", "mask", "engine", "field"}},
       {"rescale", {"from", "to"}},
       {"resample", {"spacing_mm", "interpolator", "mask_interpolator"}},
       {"normalise", {"mean", "sd"}},

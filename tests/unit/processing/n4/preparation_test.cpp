@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "processing/prediction/model_package.h"
 #include "tests/support/head_phantom.h"
+#include "tests/unit/processing/prediction/package_copy.h"
 
 namespace choana::processing {
 namespace {
@@ -34,6 +36,27 @@ TEST(N4Step, TakesAnAlignedFieldAndNoShrinking) {
   EXPECT_NE(stretched->volume.voxels(), aligned->volume.voxels());
   EXPECT_EQ(json::parse(aligned->record_json)["field"], "aligned");
   EXPECT_EQ(json::parse(unshrunk->record_json)["shrink_used"], (std::vector<int>{1, 1, 1}));
+}
+
+TEST(N4Step, IsReadFromThePackageWithAllItsParameters) {
+  const test::PackageCopy copy("demo-npc-response");
+  copy.replace("manifest.yaml", "{step: n4, shrink: [4, 4, 4]}",
+               "{step: n4, shrink: [4, 4, 2], iterations: [3, 2], threshold: 0.002, fwhm: 0.2, noise: 0.02, bins: 100, control_points: 5, mask: positive, engine: choana, field: aligned}");
+  copy.seal();
+  const auto package = ModelPackage::load(copy.folder());
+  ASSERT_TRUE(package) << package.error().message;
+  const auto prepared = n4(package->manifest().preprocessing.at(0).parameters_json);
+  ASSERT_TRUE(prepared) << prepared.error().message;
+  const json record = json::parse(prepared->record_json);
+  EXPECT_EQ(record["shrink"], (std::vector<int>{4, 4, 2}));
+  EXPECT_EQ(record["iterations"], (std::vector<int>{3, 2}));
+  EXPECT_EQ(record["threshold"], 0.002);
+  EXPECT_EQ(record["fwhm"], 0.2);
+  EXPECT_EQ(record["noise"], 0.02);
+  EXPECT_EQ(record["bins"], 100);
+  EXPECT_EQ(record["control_points"], (std::vector<int>{5, 5, 5}));
+  EXPECT_EQ(record["mask"], "positive");
+  EXPECT_EQ(record["field"], "aligned");
 }
 
 TEST(N4Step, RefusesAPackageThatAsksForWhatIsNotThere) {
