@@ -15,8 +15,10 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <fstream>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include "processing/itk/image_file.h"
@@ -108,6 +110,29 @@ bool has_usable_nifti_header(std::filesystem::path path) {
   return usable(76, 4) && (!nifti || usable(256, 18));
 }
 
+/// Whether every number of dimensions in the head of a MetaImage is a small one: the library loops over it, and past its buffers, before anybody can
+/// look at it. A printf pattern as the name of the voxel files is refused with it.
+bool has_usable_meta_header(const std::filesystem::path& path) {
+  std::string head(1U << 16, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  constexpr std::string_view key = "NDims", blanks = " \t\r\n", data = "ElementDataFile";
+  bool found = false;
+  for (std::size_t at = head.find(key); at != std::string::npos; at = head.find(key, at + 1)) {
+    const std::size_t mark = head.find_first_not_of(blanks, at + key.size());
+    if (mark == std::string::npos || (head[mark] != '=' && head[mark] != ':')) return false;
+    const std::size_t number = head.find_first_not_of(blanks, mark + 1);
+    if (number == std::string::npos) return false;
+    const std::size_t end = std::min(head.find_first_not_of("0123456789", number), head.size());
+    if (end != number + 1 || head[number] == '0') return false;  // 1 to 9
+    found = true;
+  }
+  const std::size_t name = head.find(data);
+  if (!found || name == std::string::npos) return false;
+  return head.substr(name, head.find('\n', name) - name).find('%') == std::string::npos;
+}
+
 std::size_t component_bytes(Component type) {
   switch (type) {
     case Component::UCHAR:
@@ -180,6 +205,8 @@ Result<RawImage> read_raw(const std::filesystem::path& path, int channel) {
   if (!std::filesystem::is_regular_file(path, problem)) return refuse(ErrorCode::not_found, "There is no file " + file + ".");
   const Format format = format_for(path);
   if (format.io.IsNull()) return refuse(ErrorCode::invalid_argument, "The name " + file + " is not that of an image: .nrrd, .nhdr, .nii, .nii.gz, .hdr, .img, .mha or .mhd are read.");
+  if (dynamic_cast<itk::MetaImageIO*>(format.io.GetPointer()) != nullptr && !has_usable_meta_header(path))
+    return refuse(ErrorCode::invalid_attribute, "The header of " + file + " is damaged: NDims or ElementDataFile are missing or not usable.");
   if (dynamic_cast<itk::NiftiImageIO*>(format.io.GetPointer()) != nullptr && !has_usable_nifti_header(path))
     return refuse(ErrorCode::invalid_attribute, "The header of " + file + " states a spacing or an orientation that is no number.");
   try {

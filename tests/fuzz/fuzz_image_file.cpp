@@ -80,6 +80,7 @@ std::vector<std::vector<std::uint8_t>> choana_fuzz_seeds() {
   text(0, "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4294967296 4294967296 4294967296\nencoding: gzip\n\nx");
   text(4, "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 2 2 2\nencoding: raw\ndata file: image.raw\n");
   text(3, "ObjectType = Image\nNDims = 3\nDimSize = 2 2 1\nElementSpacing = 1 1 1\nElementType = MET_SHORT\nElementDataFile = LOCAL\n12345678");
+  text(3, "ObjectType = Image\nNDims = 3\nBinaryData = True\nNDims = 1000000000002 2.5\nDimSize = 3 2 2\nElementType = MET_SHORT\nElementDataFile = LOCAL\n1234");  // hung
   text(5, "ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\nElementType = MET_UCHAR\nElementDataFile = image.raw\n");
   return seeds;
 }

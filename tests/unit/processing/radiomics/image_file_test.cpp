@@ -69,5 +69,25 @@ TEST_F(ImageFile, SaysWhatIsWrongWithAFile) {
                                                "(1,0,0) (0,0,1)\nspace origin: (0,0,0)\nencoding: raw\n\nA")));
 }
 
+TEST_F(ImageFile, RefusesHeadersThatTheLibrariesNeverFinish) {
+  // A NaN in the affine of a NIfTI header: ITK's singular value decomposition does not end.
+  const test::RandomCase one = test::random_case(5, {3, 3, 3});
+  ASSERT_TRUE(write_image_file(one.image, folder_ / "a.nii"));
+  std::fstream file(folder_ / "a.nii", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(280);
+  file.write("\xFF\xFF\xFF\xFF", 4);
+  file.close();
+  const auto nifti = read_image_file(folder_ / "a.nii");
+  ASSERT_FALSE(nifti);
+  EXPECT_EQ(nifti.error().code, ErrorCode::invalid_attribute);
+  // MetaIO loops over the number of dimensions before it looks at it.
+  std::ofstream(folder_ / "b.mha") << "ObjectType = Image\nNDims =\n 1000000000 2\nDimSize = 3 2 2\nElementType = MET_SHORT\nElementDataFile = LOCAL\n1234";
+  const auto meta = read_image_file(folder_ / "b.mha");
+  ASSERT_FALSE(meta);
+  EXPECT_EQ(meta.error().code, ErrorCode::invalid_attribute);
+  std::ofstream(folder_ / "c.mhd") << "NDims = 3\nDimSize = 3 2 2\nElementType = MET_SHORT\nElementDataFile = %s%s%n.raw 1 2 1\n";
+  EXPECT_FALSE(read_image_file(folder_ / "c.mhd"));
+}
+
 }  // namespace
 }  // namespace choana::processing
