@@ -17,6 +17,7 @@ namespace choana::processing::ibsi {
 namespace {
 
 constexpr std::size_t profile_bytes_max = 1u << 20;
+constexpr int distance_voxels_max = 10;   // a neighbourhood of 21^3 voxels
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 tl::unexpected<Error> bad(std::string message) { return fail(ErrorCode::invalid_profile, "parse_ibsi_profile", std::move(message)); }
@@ -193,7 +194,7 @@ Status read_texture(const YAML::Node& root, IbsiProfile& profile) {
     if (family == "ngldm") keys.push_back("alpha");
     const Section section(root[family], family, keys);
     if (auto status = section.check(); !status) return status;
-    if (auto status = section.read("distance_voxels", *distance, 1, 100); !status) return status;
+    if (auto status = section.read("distance_voxels", *distance, 1, distance_voxels_max); !status) return status;
     if (family == "ngldm")
       if (auto status = section.read("alpha", profile.ngldm_alpha, 0.0, 1e6); !status) return status;
   }

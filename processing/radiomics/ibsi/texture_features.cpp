@@ -504,7 +504,7 @@ Stack make_stack(const MeasuredRegion& region, const Discretisation& discretisat
       border.push_back(distance[from + at]);
     }
     if (levels.empty()) continue;
-    stack.volumes.emplace_back(size, inside, levels, margin);
+    stack.volumes.emplace_back(size, inside, levels, margin, by_slice);
     stack.border_distances.push_back(std::move(border));
   }
   return stack;

@@ -65,18 +65,19 @@ std::vector<std::ptrdiff_t> neighbourhood(const LevelGrid& grid, int distance_vo
 
 }  // namespace
 
-LevelGrid::LevelGrid(const Index3& size, std::span<const std::uint8_t> region, std::span<const int> levels, int margin)
+LevelGrid::LevelGrid(const Index3& size, std::span<const std::uint8_t> region, std::span<const int> levels, int margin, bool by_slice)
     : stride_j_(size[0] + 2 * margin), stride_k_(stride_j_ * (size[1] + 2 * margin)), levels_(levels.begin(), levels.end()) {
   std::sort(levels_.begin(), levels_.end());
   levels_.erase(std::unique(levels_.begin(), levels_.end()), levels_.end());
-  ranks_.assign(static_cast<std::size_t>(stride_k_) * static_cast<std::size_t>(size[2] + 2 * margin), -1);
+  const int margin_k = by_slice ? 0 : margin;
+  ranks_.assign(static_cast<std::size_t>(stride_k_) * static_cast<std::size_t>(size[2] + 2 * margin_k), -1);
   positions_.reserve(levels.size());
   std::size_t voxel = 0;
   for (int k = 0; k < size[2]; ++k)
     for (int j = 0; j < size[1]; ++j)
       for (int i = 0; i < size[0]; ++i, ++voxel) {
         if (region[voxel] == 0) continue;
-        const auto position = static_cast<std::size_t>(offset({i + margin, j + margin, k + margin}));
+        const auto position = static_cast<std::size_t>(offset({i + margin, j + margin, k + margin_k}));
         ranks_[position] = static_cast<std::int32_t>(std::lower_bound(levels_.begin(), levels_.end(), levels[positions_.size()]) - levels_.begin());
         positions_.push_back(position);
       }

@@ -13,8 +13,9 @@ namespace choana::processing::ibsi {
 /// mode: IBSI needs each direction and each slice by itself, and counts what PyRadiomics leaves out.
 class LevelGrid {
  public:
-  /// region: one byte a voxel of the box (i fastest); levels: of its voxels, in that order. margin: the furthest neighbour.
-  LevelGrid(const Index3& size, std::span<const std::uint8_t> region, std::span<const int> levels, int margin);
+  /// region: one byte a voxel of the box (i fastest); levels: of its voxels, in that order. margin: the furthest neighbour. by_slice: one slice, no
+  /// neighbours above or below.
+  LevelGrid(const Index3& size, std::span<const std::uint8_t> region, std::span<const int> levels, int margin, bool by_slice);
 
   [[nodiscard]] std::ptrdiff_t offset(const Index3& step) const { return step[0] + step[1] * stride_j_ + step[2] * stride_k_; }
   /// Positions of the region's voxels in `ranks`, in raster order.

@@ -91,7 +91,7 @@ TEST(IbsiProfile, RefusesValuesOutOfRange) {
                            "mode: ibsi\nresegmentation: {range: [4, 1]}", "mode: ibsi\nresegmentation: {range: 4}", "mode: ibsi\nresegmentation: {outlier_sigmas: -3}",
                            "mode: ibsi\ndiscretisation: {method: fixed_bin_number}", "mode: ibsi\ndiscretisation: {method: fixed_bin_number, bin_count: 1}",
                            "mode: ibsi\ndiscretisation: {method: fixed_bin_number, bin_count: 2.5}", "mode: ibsi\ndiscretisation: {method: fixed_bin_size, bin_count: 3}",
-                           "mode: ibsi\ndiscretisation: {method: fixed_bin_size, bin_width: 0}", "mode: ibsi\ndiscretisation: {bin_width: 3}", "mode: ibsi\nglcm: {distance_voxels: 0}",
+                           "mode: ibsi\ndiscretisation: {method: fixed_bin_size, bin_width: 0}", "mode: ibsi\ndiscretisation: {bin_width: 3}", "mode: ibsi\nglcm: {distance_voxels: 0}", "mode: ibsi\nngldm: {distance_voxels: 11}",
                            "mode: ibsi\nngldm: {alpha: -1}", "mode: ibsi\nngtdm: {alpha: 1}", "mode: ibsi\nfamilies: []", "mode: ibsi\nlabel: 0", "mode: ibsi\noriginal: yes",
                            "mode: ibsi\noriginal: false", "mode: ibsi\ndimensions: 3", "mode: ibsi\nmode: ibsi", "mode: ibsi\nfilter: [{type: log}]", "- mode: ibsi", "mode: [ibsi", ""})
     refusal(yaml);
