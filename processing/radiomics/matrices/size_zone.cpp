@@ -62,7 +62,8 @@ template <typename Cell>
     Lanes<std::uint16_t, together> set{};
     for (std::size_t n = 0; n < neighbours; ++n) {
       load(voxel + at + offsets[n], there);
-      set |= __builtin_convertvector(here == there, Lanes<std::uint16_t, together>) & static_cast<std::uint16_t>(1u << n);
+      const auto bit = static_cast<std::uint16_t>(1u << n);
+      set |= __builtin_convertvector(here == there, Lanes<std::uint16_t, together>) & bit;
     }
     store(set, sets + at);
   }
