@@ -661,7 +661,6 @@ class StudyRun {
 
   void find_habitats() {
     for (const HabitatPlan& plan : habitat_plans_) {
-      const RequiredHabitats& required = *plan.required;
       const double started = now_s();
       auto found = habitats_of(plan);
       const std::string role = findings_.measured[plan.measured].role;
@@ -671,32 +670,52 @@ class StudyRun {
               findings_.measured[plan.measured].rois[plan.roi].name());
         continue;
       }
-      const HabitatMap& map = findings_.habitats[*found];
+      const HabitatMap map = findings_.habitats[*found];
       findings_.steps.push_back({"habitats", role, "{\"roi\":" + quoted(findings_.measured[plan.measured].rois[plan.roi].name()) + ",\"habitats\":" + std::to_string(map.habitats.size()) +
                                                       ",\"scheme\":" + map.scheme + "}", now_s() - started});
       for (const std::string& note : map.notes) issue(ErrorCode::degenerate_input, note, role, findings_.measured[plan.measured].rois[plan.roi].name());
-      for (std::size_t h = 0; h < map.habitats.size(); ++h) {
-        const Habitat& habitat = map.habitats[h];
-        const std::string name = required.name + std::to_string(habitat.number);
-        for (const HabitatPlan::Target& target : plan.targets) {
-          plans_[plan.plan].habitat_of[{target.package_role, name}] = {*found, h};
-          if (!habitat.measured) continue;
-          MeasurementTask task{target.measured, 0, habitat.region, findings_.measured[target.measured].role, target.image, target.profile, ""};
-          const PreparedImage& image = images_[target.image];
-          if (image.error) continue;
-          if (!image.volume.geometry().matches(habitat.region.geometry())) {
-            auto carried = target.transform ? carry_moved(habitat.region, image.volume.geometry(), *target.transform) : carry_roi(habitat.region, image.volume.geometry());
-            if (!carried) {
-              issue(carried.error().code, carried.error().message, task.role, habitat.region.name());
-              continue;
-            }
-            task.region = std::move(*carried);
-            task.note = "Measured in a habitat that was found on " + role + ".";
-          }
-          plans_[plan.plan].task_of[{target.package_role, name}] = task_index(std::move(task));
-        }
-      }
+      for (const HabitatPlan::Target& target : plan.targets) measure_habitats(plan, *found, map, target);
     }
+  }
+
+  /// Plan the measurements of all habitats on one series; where that has a grid of its own, the habitats go there too.
+  void measure_habitats(const HabitatPlan& plan, std::size_t position, const HabitatMap& map, const HabitatPlan::Target& target) {
+    const PreparedImage& image = images_[target.image];
+    HabitatMap carried_map = map;
+    carried_map.habitats.clear();
+    for (std::size_t h = 0; h < map.habitats.size(); ++h) {
+      const Habitat& habitat = map.habitats[h];
+      const std::string name = plan.required->name + std::to_string(habitat.number);
+      plans_[plan.plan].habitat_of[{target.package_role, name}] = {position, h};
+      if (image.error) continue;
+      MeasurementTask task{target.measured, 0, habitat.region, findings_.measured[target.measured].role, target.image, target.profile, ""};
+      if (target.measured != map.measured) {
+        const VolumeGeometry& own = findings_.measured[target.measured].volume.geometry();
+        auto carried = target.transform ? carry_moved(habitat.region, own, *target.transform) : carry_roi(habitat.region, own);
+        if (!carried) {
+          issue(carried.error().code, carried.error().message, task.role, habitat.region.name());
+          if (!image.base) continue;
+        } else {
+          carried_map.habitats.push_back(habitat);
+          carried_map.habitats.back().region = *carried;
+          // An image that lies on the habitats' grid is measured there.
+          if (!image.base) task.region = std::move(*carried);
+        }
+        task.note = "Measured in a habitat that was found on " + findings_.measured[map.measured].role + ".";
+      }
+      if (habitat.measured) plans_[plan.plan].task_of[{target.package_role, name}] = task_index(std::move(task));
+    }
+    if (carried_map.habitats.empty()) return;
+    // Shown beside the region on that series, if it lies there.
+    const std::vector<RegionOfInterest>& rois = findings_.measured[target.measured].rois;
+    const RegionOfInterest& whole = findings_.measured[map.measured].rois[map.roi];
+    const auto there = std::find_if(rois.begin(), rois.end(), [&](const RegionOfInterest& roi) { return roi.name() == whole.name() && roi.origin().sop_instance_uid == whole.origin().sop_instance_uid; });
+    const auto known = [&](const HabitatMap& other) { return other.measured == target.measured && other.scheme == map.scheme; };
+    if (there == rois.end() || std::any_of(findings_.habitats.begin(), findings_.habitats.end(), known)) return;
+    carried_map.measured = target.measured;
+    carried_map.roi = static_cast<std::size_t>(there - rois.begin());
+    carried_map.method += "; found on " + findings_.measured[map.measured].role + " and carried to this series";
+    findings_.habitats.push_back(std::move(carried_map));
   }
 
   /// Position in findings_.habitats. Two packages with one scheme on one region share a map.

@@ -1,5 +1,7 @@
 // A package with habitats and registration over a whole study: DICOM in, objects out.
 
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -218,6 +220,9 @@ TEST_F(HabitatStudy, RegistersTheOtherSeriesAndMeasuresItOnEitherGrid) {
   EXPECT_LT(record["rotation_deg"], 1.5);
   ASSERT_FALSE(findings.habitats.empty());
   EXPECT_EQ(findings.habitats[0].habitats[0].means.size(), 2U);
+  // Measured on both series, so drawn on both.
+  EXPECT_EQ(files_starting("SEG-HAB").size(), 2U);
+  EXPECT_EQ(files_starting("SR-R-T1C-habitats").size(), 1U);
   double on_t2 = 0, on_t1c = 0;
   for (const MeasuredSeries& measured : findings.measured) (measured.role == "T2" ? on_t2 : on_t1c) = measured.rois.at(0).volume_ml();
   EXPECT_NEAR(on_t1c, on_t2, 0.1 * on_t2);
@@ -231,6 +236,79 @@ TEST_F(HabitatStudy, RegistersTheOtherSeriesAndMeasuresItOnEitherGrid) {
   for (const Measurement& m : resampled.measurements)
     for (const std::string& note : m.notes) noted = noted || note.find("resampled onto the grid of T2") != std::string::npos;
   EXPECT_TRUE(noted);
+}
+
+// Another session: a frame of reference of its own, in which the patient lies elsewhere.
+void move_series(const fs::path& folder, const Vector3& by_mm, const std::string& frame_uid, const std::string& study_uid = "", const std::string& patient_id = "") {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    DcmFileFormat file;
+    ASSERT_TRUE(file.loadFile(entry.path().c_str()).good());
+    ASSERT_TRUE(file.loadAllDataIntoMemory().good());
+    DcmDataset& data = *file.getDataset();
+    OFString text;
+    for (unsigned long axis = 0; axis < 3; ++axis) {
+      double at = 0;
+      ASSERT_TRUE(data.findAndGetFloat64(DCM_ImagePositionPatient, at, axis).good());
+      char number[32];
+      std::snprintf(number, sizeof number, "%.9g", at + by_mm[axis]);
+      text += (axis > 0 ? "\\" : "") + std::string(number);
+    }
+    ASSERT_TRUE(data.putAndInsertOFStringArray(DCM_ImagePositionPatient, text).good());
+    ASSERT_TRUE(data.putAndInsertString(DCM_FrameOfReferenceUID, frame_uid.c_str()).good());
+    ASSERT_TRUE(study_uid.empty() || data.putAndInsertString(DCM_StudyInstanceUID, study_uid.c_str()).good());
+    ASSERT_TRUE(patient_id.empty() || data.putAndInsertString(DCM_PatientID, patient_id.c_str()).good());
+    ASSERT_TRUE(file.saveFile(entry.path().c_str()).good());
+  }
+}
+
+Vector3 centre_of(const RegionOfInterest& roi) {
+  Vector3 sum{};
+  const Index3& size = roi.geometry().size();
+  for (int k = 0; k < size[2]; ++k)
+    for (int j = 0; j < size[1]; ++j)
+      for (int i = 0; i < size[0]; ++i)
+        if (roi.mask()[roi.geometry().offset(i, j, k)] != 0) sum = sum + roi.geometry().index_to_patient({static_cast<double>(i), static_cast<double>(j), static_cast<double>(k)});
+  return (1.0 / static_cast<double>(roi.voxels())) * sum;
+}
+
+const char* const registered_t1c = "  - {step: register, to: T2, roles: [T1C], focus_margin_mm: 10}\n";
+
+TEST_F(HabitatStudy, CarriesTheRegionToASeriesOfAnotherFrameOfReference) {
+  fixtures::NpcStudyOptions options;
+  options.small = true;
+  options.node = false;
+  options.sequences = {"t2", "t1c"};
+  ASSERT_TRUE(fixtures::write_npc_study(options, folder_ / "study"));
+  const Vector3 shift{9, -14, 5};
+  move_series(folder_ / "study" / "T1C", shift, "1.2.826.0.1.3680043.10.1");
+  const HabitatPackage without(two_of_t2);
+  EXPECT_EQ(run(without, {}, "out0").findings.outcome, Outcome::not_analysed) << "never carried without registration";
+  const StudyFindings findings = run(HabitatPackage(two_of_t2, registered_t1c)).findings;
+  ASSERT_EQ(findings.outcome, Outcome::reported) << findings.reason.message;
+  Vector3 on_t2{}, on_t1c{};
+  for (const MeasuredSeries& measured : findings.measured) (measured.role == "T2" ? on_t2 : on_t1c) = centre_of(measured.rois.at(0));
+  EXPECT_LT(norm(on_t1c - on_t2 - shift), 1.0);
+  if (!test::has_program("dciodvfy")) return;
+  for (const auto& file : files_starting("SEG")) EXPECT_EQ(test::dciodvfy_errors(file), std::vector<std::string>{}) << file.filename();
+}
+
+TEST_F(HabitatStudy, RefusesTheSeriesOfAnotherPatient) {
+  fixtures::NpcStudyOptions options;
+  options.small = true;
+  options.node = false;
+  options.sequences = {"t2"};
+  const auto study = fixtures::write_npc_study(options, folder_ / "study");
+  options.seed = 77;
+  options.roi = fixtures::RoiObject::none;
+  options.sequences = {"t1c"};
+  ASSERT_TRUE(study && fixtures::write_npc_study(options, folder_ / "other"));
+  move_series(folder_ / "other" / "T1C", {}, "1.2.826.0.1.3680043.10.2", study->study_instance_uid, study->patient_id);
+  fs::rename(folder_ / "other" / "T1C", folder_ / "study" / "T1C");
+  const StudyFindings findings = run(HabitatPackage(two_of_t2, registered_t1c)).findings;
+  EXPECT_EQ(findings.outcome, Outcome::not_analysed);
+  EXPECT_NE(findings.reason.message.find("could not be registered"), std::string::npos) << findings.reason.message;
+  for (const StepRecord& step : findings.steps)
+    if (step.name == "register") RecordProperty("registration", step.parameters);
 }
 
 TEST_F(HabitatStudy, WithholdsThePackageWhenTheRegistrationIsRefused) {
