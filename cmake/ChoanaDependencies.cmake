@@ -12,6 +12,7 @@ find_package(tl-expected REQUIRED)
 find_package(Boost 1.74 REQUIRED)      # headers: Asio, Beast, Math
 find_package(DCMTK REQUIRED)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)  # Debian's CMake file wants the tools too
 pkg_check_modules(cairo REQUIRED IMPORTED_TARGET cairo)
 pkg_check_modules(pangocairo REQUIRED IMPORTED_TARGET pangocairo)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)

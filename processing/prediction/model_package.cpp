@@ -9,6 +9,7 @@
 
 #include "core/near_match.h"
 #include "processing/prediction/package_files.h"
+#include "processing/prediction/package_signature.h"
 #include "processing/prediction/readers/json_internal.h"
 #include "processing/prediction/readers/manifest_reader.h"
 #include "processing/prediction/readers/table.h"
@@ -37,7 +38,7 @@ std::string short_number(double value) {
 
 // "T2 primary original glcm Contrast": what a chart has room for.
 std::string label_of(const PackageFeature& feature) {
-  std::string label = feature.kind == "clinical" ? feature.id : feature.role + " " + feature.feature;
+  std::string label = feature.kind == "clinical" || feature.kind == "table" ? feature.id : feature.role + " " + feature.feature;
   if (label.starts_with("clinical.")) label.erase(0, 9);
   std::replace(label.begin(), label.end(), '_', ' ');
   return label;
@@ -55,9 +56,22 @@ bool of_habitats(const PackageManifest& manifest, const PackageFeature& feature)
   });
 }
 
+// Put class 0 before class 1: the other probability, and everything of the margin with the other sign.
+void add_class_0(OutputScore& output) {
+  output.values.insert(output.values.begin(), 1 - output.values.front());
+  output.margins.insert(output.margins.begin(), -output.margins.front());
+  if (output.explanations.empty()) return;
+  Explanation mirrored = output.explanations.front();
+  mirrored.base = -mirrored.base;
+  mirrored.output = -mirrored.output;
+  for (Contribution& part : mirrored.contributions) part.contribution = -part.contribution;
+  output.explanations.insert(output.explanations.begin(), std::move(mirrored));
+}
+
 Status check_features(const PackageManifest& manifest) {
   for (const PackageFeature& feature : manifest.features) {
     const std::string here = "features.csv: " + feature.id;
+    if (feature.kind == "table") continue;
     if (feature.kind == "clinical") {
       const std::string name = feature.id.starts_with("clinical.") ? feature.id.substr(9) : feature.id;
       if (std::none_of(manifest.clinical.begin(), manifest.clinical.end(), [&](const ClinicalInput& c) { return c.name == name; }))
@@ -119,19 +133,24 @@ Status read_performance(PackageManifest& manifest, const PackageFiles& files) {
 Result<ModelPackage> ModelPackage::load(const std::filesystem::path& directory) {
   const auto files = read_package_files(directory);
   if (!files) return fail(files.error());
-  const std::string* text = files->find("manifest.yaml");
+  return admit(*files);
+}
+
+Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
+  const std::string* text = files.find("manifest.yaml");
   if (text == nullptr) return refuse("The package has no manifest.yaml.");
   auto manifest = read_manifest(*text);
   if (!manifest) return fail(manifest.error());
-  const std::string* features = files->find(manifest->features_file);
+  if (const Status status = check_signature(files, manifest->key_id); !status) return fail(status.error());
+  const std::string* features = files.find(manifest->features_file);
   if (features == nullptr) return refuse("features names the file " + manifest->features_file.substr(0, 128) + ", which the package does not hold.");
   auto rows = read_package_features(*features);
   if (!rows) return fail(rows.error());
   manifest->features = std::move(*rows);
-  if (const Status status = read_extraction(*manifest, *files); !status) return fail(status.error());
-  if (const Status status = read_performance(*manifest, *files); !status) return fail(status.error());
+  if (const Status status = read_extraction(*manifest, files); !status) return fail(status.error());
+  if (const Status status = read_performance(*manifest, files); !status) return fail(status.error());
   if (const Status status = check_features(*manifest); !status) return fail(status.error());
-  auto chain = StageChain::build(*manifest, files->content);
+  auto chain = StageChain::build(*manifest, files.content);
   if (!chain) return fail(chain.error());
 
   auto content = std::make_shared<Content>();
@@ -142,9 +161,11 @@ Result<ModelPackage> ModelPackage::load(const std::filesystem::path& directory) 
     if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
       return refuse("The output '" + output.name + "' comes from '" + output.from + "', which is not a learner among the stages." + did_you_mean(output.from, ids));
     content->stage_of_output.push_back(static_cast<std::size_t>(stage));
-    const bool probability = chain->learner(static_cast<std::size_t>(stage)).link() != Link::identity;
+    const bool probability = is_probability(chain->learner(static_cast<std::size_t>(stage)).link());
     if (output.unit.empty()) output.unit = probability ? "%" : "1";
     if (output.decimals < 0) output.decimals = output.unit == "%" ? 1 : 3;
+    if (output.both_classes && (chain->learner(static_cast<std::size_t>(stage)).link() != Link::logistic || chain->learner(static_cast<std::size_t>(stage)).outputs() != 1))
+      return refuse("The output '" + output.name + "' asks for both classes, but the stage " + output.from + " is not the probability of one of two classes.");
     if (output.unit == "%" && !probability)
       return refuse("The output '" + output.name + "' is given in %, but the stage " + output.from + " is not a probability (link identity).");
   }
@@ -152,15 +173,15 @@ Result<ModelPackage> ModelPackage::load(const std::filesystem::path& directory) 
     const int stage = chain->find(threshold.on);
     if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
       return refuse("A threshold stands on '" + threshold.on + "', which is not a learner among the stages." + did_you_mean(threshold.on, ids));
-    if (chain->learner(static_cast<std::size_t>(stage)).link() != Link::identity && !(threshold.value >= 0 && threshold.value <= 1))
+    if (is_probability(chain->learner(static_cast<std::size_t>(stage)).link()) && !(threshold.value >= 0 && threshold.value <= 1))
       return refuse("The threshold on '" + threshold.on + "' is not a probability of 0 to 1.");
   }
-  const std::string* selftest = files->find(manifest->selftest_file);
+  const std::string* selftest = files.find(manifest->selftest_file);
   if (selftest == nullptr) return refuse("selftest names the file " + manifest->selftest_file.substr(0, 128) + ", which the package does not hold.");
   auto report = run_selftest(*manifest, *chain, *selftest);
   if (!report) return fail(report.error());
   content->manifest = std::move(*manifest);
-  content->sha256 = files->sums_sha256;
+  content->sha256 = files.sums_sha256;
   content->chain = std::move(*chain);
   content->selftest = *report;
   return ModelPackage(std::move(content));
@@ -191,7 +212,7 @@ std::vector<std::string> ModelPackage::stage_summary() const {
 }
 
 std::size_t ModelPackage::classes_of(const OutputSpec& output) const {
-  return content_->chain.learner(static_cast<std::size_t>(content_->chain.find(output.from))).outputs();
+  return output.both_classes ? 2 : content_->chain.learner(static_cast<std::size_t>(content_->chain.find(output.from))).outputs();
 }
 
 std::vector<std::string> ModelPackage::explained_by(const OutputSpec& output) const {
@@ -229,6 +250,7 @@ Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string,
       }
       output.explanations.push_back(std::move(explanation));
     }
+    if (manifest.outputs[o].both_classes) add_class_0(output);
     outputs.push_back(std::move(output));
   }
   return outputs;

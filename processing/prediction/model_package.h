@@ -12,6 +12,8 @@
 
 namespace choana::processing {
 
+struct PackageFiles;
+
 /// One output of a package for one row, in the model's own space (a probability of 0 to 1, or a score), one number a
 /// class: what `choana predict` prints. No threshold, no guard.
 struct OutputScore {
@@ -25,9 +27,11 @@ struct OutputScore {
 /// understood, and every stage reproduced every row of its self-test. Nothing in a package is code. Immutable.
 class ModelPackage {
  public:
-  /// Read and admit a package directory. Errors: not_found, io_error, limit_exceeded, invalid_package (the message says
+  /// Read and admit a package, a folder or a zip file. Errors: not_found, io_error, limit_exceeded, invalid_package (the message says
   /// which file and what), selftest_mismatch (which row, stage, what was expected and what came out).
   static Result<ModelPackage> load(const std::filesystem::path& directory);
+  /// Admit files that were read before (their sums are not looked at again). Errors: as `load`.
+  static Result<ModelPackage> admit(const PackageFiles& files);
 
   [[nodiscard]] const PackageManifest& manifest() const;
   /// SHA-256 of SHA256SUMS: names the package with all its content.

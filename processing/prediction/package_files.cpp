@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <fstream>
 #include <system_error>
 
 #include "core/sha256.h"
+#include "processing/prediction/package_archive.h"
 
 namespace choana::processing {
 namespace {
@@ -27,16 +29,6 @@ bool is_plain_name(const std::string& name) {
   return std::all_of(name.begin(), name.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-' || c == '+';
   });
-}
-
-bool is_plain_path(const std::string& path) {
-  std::size_t start = 0;
-  while (true) {
-    const std::size_t slash = path.find('/', start);
-    if (!is_plain_name(path.substr(start, slash == std::string::npos ? slash : slash - start))) return false;
-    if (slash == std::string::npos) return true;
-    start = slash + 1;
-  }
 }
 
 // Never through a link, and only what is a plain file at the moment it is opened.
@@ -89,7 +81,69 @@ Result<std::map<std::string, std::string>> read_sums(const std::string& text) {
   return sums;
 }
 
+// Every file is listed and unchanged, every listed file is there.
+Result<PackageFiles> check_sums(PackageFiles files) {
+  const std::string* sums_text = files.find(sums_name);
+  if (sums_text == nullptr) return refuse("The package has no SHA256SUMS, so nothing says that its files are whole.");
+  const auto sums = read_sums(*sums_text);
+  if (!sums) return fail(sums.error());
+  for (const auto& [path, digest] : *sums) {
+    const std::string* content = files.find(path);
+    if (content == nullptr) return refuse("The package lacks the file " + path + ", which SHA256SUMS lists.");
+    if (sha256_hex(*content) != digest) return refuse("The package's file " + path + " was changed: it does not match SHA256SUMS.");
+  }
+  for (const auto& [path, content] : files.content)
+    if (path != sums_name && path != signature_name && !sums->contains(path))
+      return refuse("The package holds the file " + path + ", which SHA256SUMS does not list.");
+  files.sums_sha256 = sha256_hex(*sums_text);
+  return files;
+}
+
 }  // namespace
+
+bool is_plain_path(const std::string& path) {
+  std::size_t start = 0;
+  while (true) {
+    const std::size_t slash = path.find('/', start);
+    if (!is_plain_name(path.substr(start, slash == std::string::npos ? slash : slash - start))) return false;
+    if (slash == std::string::npos) return true;
+    start = slash + 1;
+  }
+}
+
+void seal(PackageFiles& files) {
+  files.content.erase(sums_name);
+  files.content.erase(signature_name);
+  std::string sums;
+  for (const auto& [path, content] : files.content) sums += sha256_hex(content) + "  " + path + "\n";
+  files.sums_sha256 = sha256_hex(sums);
+  files.content[sums_name] = std::move(sums);
+}
+
+Status write_package_folder(const PackageFiles& files, const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(folder, error) && !(fs::is_directory(folder, error) && fs::is_empty(folder, error)))
+    return fail(ErrorCode::invalid_argument, "write_package", folder.filename().string() + " exists and is not an empty folder; name another place for the package.");
+  const fs::path unfinished = folder.string() + ".part";
+  fs::remove_all(unfinished, error);
+  const auto give_up = [&] {
+    std::error_code ignored;
+    fs::remove_all(unfinished, ignored);
+    return fail(ErrorCode::io_error, "write_package", "The package cannot be written to " + folder.filename().string() + ".");
+  };
+  for (const auto& [path, content] : files.content) {
+    const fs::path file = unfinished / path;
+    fs::create_directories(file.parent_path(), error);
+    std::ofstream out(file, std::ios::binary);
+    out.write(content.data(), static_cast<std::streamsize>(content.size()));
+    out.close();
+    if (!out) return give_up();
+  }
+  fs::remove(folder, error);  // an empty one, or nothing
+  fs::rename(unfinished, folder, error);
+  if (error) return give_up();
+  return {};
+}
 
 const std::string* PackageFiles::find(const std::string& path) const {
   const auto found = content.find(path);
@@ -98,8 +152,13 @@ const std::string* PackageFiles::find(const std::string& path) const {
 
 Result<PackageFiles> read_package_files(const fs::path& directory) {
   std::error_code error;
+  if (fs::is_regular_file(directory, error)) {
+    auto files = read_package_archive(directory);
+    if (!files) return files;
+    return check_sums(std::move(*files));
+  }
   if (!fs::is_directory(directory, error))
-    return refuse("There is no package folder " + directory.filename().string() + ".", ErrorCode::not_found);
+    return refuse("There is no package " + directory.filename().string() + ".", ErrorCode::not_found);
   PackageFiles files;
   std::size_t bytes = 0;
   fs::recursive_directory_iterator walk(directory, fs::directory_options::none, error), end;
@@ -124,20 +183,7 @@ Result<PackageFiles> read_package_files(const fs::path& directory) {
     files.content.emplace(name, std::move(*content));
   }
   if (error) return refuse("The package folder cannot be read: " + error.message() + ".", ErrorCode::io_error);
-  const std::string* sums_text = files.find(sums_name);
-  if (sums_text == nullptr) return refuse("The package has no SHA256SUMS, so nothing says that its files are whole.");
-  const auto sums = read_sums(*sums_text);
-  if (!sums) return fail(sums.error());
-  for (const auto& [path, digest] : *sums) {
-    const std::string* content = files.find(path);
-    if (content == nullptr) return refuse("The package lacks the file " + path + ", which SHA256SUMS lists.");
-    if (sha256_hex(*content) != digest) return refuse("The package's file " + path + " was changed: it does not match SHA256SUMS.");
-  }
-  for (const auto& [path, content] : files.content)
-    if (path != sums_name && path != signature_name && !sums->contains(path))
-      return refuse("The package holds the file " + path + ", which SHA256SUMS does not list.");
-  files.sums_sha256 = sha256_hex(*sums_text);
-  return files;
+  return check_sums(std::move(files));
 }
 
 }  // namespace choana::processing

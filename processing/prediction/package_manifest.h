@@ -65,7 +65,7 @@ struct PackageFeature {
   std::string id;       // unique, e.g. T2.primary.original_glcm_Contrast
   std::string role;     // T2; empty for a clinical value
   std::string roi;      // primary; empty for a clinical value
-  std::string kind;     // radiomic | clinical | deep | habitat
+  std::string kind;     // radiomic | clinical | deep | habitat | table (comes from a table only)
   std::string feature;  // as PyRadiomics names it: original_glcm_Contrast
   std::string unit = "1";
   double train_mean = 0;
@@ -85,7 +85,8 @@ struct StageSpec {
   std::string id;
   std::string type;             // standard, or the kind of a learner
   std::string file;             // of a learner
-  std::string format = "ir";
+  std::string format = "ir";    // model_reader.h
+  int iterations = 0;           // boosting rounds to use (xgboost); 0: all
   std::string link;             // empty, or what the file must say too
   std::vector<std::string> in;  // groups (radiomic, clinical, deep, habitat, features), feature ids, stage ids, <stage>.margin, <stage>.<feature>
   bool from_features = false;   // standard: train_mean and train_sd of features.csv
@@ -101,6 +102,7 @@ struct OutputSpec {
   std::string unit = "%";
   int decimals = 1;      // when shown, in `unit`
   bool primary = false;
+  bool both_classes = false;  // of a two-class stage: give the probabilities of class 0 and class 1
 };
 
 /// A cut of the value of a stage: at or above `value` the row belongs to `label`, below it to `otherwise`.
@@ -157,6 +159,7 @@ struct PackageManifest {
   std::map<std::string, MissingRule> missing_by_feature;
   GuardSpec guard;
   double selftest_tolerance = 1e-12;  // relative to max(1, |expected|), of every stage
+  std::string key_id;                 // of the key that signed the package: "ed25519:" and the public key in base64; empty: unsigned
   // files named by the manifest, relative to the package
   std::string features_file;
   std::string selftest_file;

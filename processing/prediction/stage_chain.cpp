@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "core/near_match.h"
-#include "processing/prediction/readers/ir_reader.h"
+#include "processing/prediction/readers/model_reader.h"
 #include "processing/prediction/shapley/linear_shapley.h"
 #include "processing/prediction/shapley/tree_shapley.h"
 
@@ -19,7 +19,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "build_stages", sentence); }
 
 bool is_group(const std::string& word) {
-  return word == "radiomic" || word == "clinical" || word == "deep" || word == "habitat" || word == "features";
+  return word == "radiomic" || word == "clinical" || word == "deep" || word == "habitat" || word == "table" || word == "features";
 }
 
 }  // namespace
@@ -146,20 +146,15 @@ Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifes
 
   const auto file = files.find(spec.file);
   if (file == files.end()) return refuse(here + " names the file " + spec.file.substr(0, 128) + ", which the package does not hold.");
-  auto learner = read_ir(file->second, spec.file);
-  if (!learner) return fail(learner.error());
+  std::vector<std::string> inputs;
+  for (const Column& column : stage.inputs) inputs.push_back(column.name);
+  auto learner = read_model(spec.format, file->second, spec.file, inputs, spec.iterations);
+  if (!learner) return fail(learner.error().code, "build_stages", here + ": " + learner.error().message);
   stage.learner = std::move(*learner);
   if (stage.learner.kind() != spec.type)
     return refuse(here + " has the type " + spec.type + ", but " + spec.file + " holds a " + std::string(stage.learner.kind()) + ".");
   if (!spec.link.empty() && spec.link != to_string(stage.learner.link()))
     return refuse(here + " has the link " + spec.link + ", but " + spec.file + " says " + std::string(to_string(stage.learner.link())) + ".");
-  if (stage.learner.features.size() != stage.inputs.size())
-    return refuse(here + " takes " + std::to_string(stage.inputs.size()) + " inputs, but " + spec.file + " wants " +
-                  std::to_string(stage.learner.features.size()) + ".");
-  for (std::size_t i = 0; i < stage.inputs.size(); ++i)
-    if (stage.inputs[i].name != stage.learner.features[i])
-      return refuse(here + " gives '" + stage.inputs[i].name + "' as input " + std::to_string(i + 1) + ", but " + spec.file + " wants '" +
-                    stage.learner.features[i] + "' there.");
   return stage;
 }
 

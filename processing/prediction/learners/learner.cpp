@@ -16,13 +16,13 @@ namespace {
 // One row that was scaled and is complete where it must be.
 Result<LearnerScore> score_of(const LinearModel& model, const std::vector<double>& row) {
   std::vector<double> margins = linear_margins(model, row);
-  return LearnerScore{margins, apply_link(model.link, margins)};
+  return LearnerScore{margins, apply_link(model.link, margins, model.link_detail)};
 }
 
 Result<LearnerScore> score_of(const TreeEnsemble& model, const std::vector<double>& row) {
   auto margins = tree_margins(model, row);
   if (!margins) return fail(margins.error());
-  return LearnerScore{*margins, apply_link(model.link, *margins)};
+  return LearnerScore{*margins, apply_link(model.link, *margins, model.link_detail)};
 }
 
 Result<LearnerScore> score_of(const SupportVectorMachine& model, const std::vector<double>& row) {
@@ -52,6 +52,7 @@ Result<LearnerScore> score_of(const CalibratedModel& model, const std::vector<do
 
 bool deals_with_missing(const Learner& learner) {
   if (std::holds_alternative<TreeEnsemble>(learner.model)) return true;
+  if (const auto* linear = std::get_if<LinearModel>(&learner.model)) return linear->skips_missing;
   const auto* calibrated = std::get_if<CalibratedModel>(&learner.model);
   return calibrated != nullptr && std::all_of(calibrated->members.begin(), calibrated->members.end(), [](const auto& member) {
            return std::holds_alternative<TreeEnsemble>(member.base);

@@ -12,9 +12,14 @@ struct LinearModel {
   std::vector<std::vector<double>> coefficients;  // one row a class
   std::vector<double> intercepts;                 // one a class
   Link link = Link::identity;
+  LinkDetail link_detail = {};
+  /// XGBoost's gblinear: float arithmetic that starts at the intercept (double otherwise, intercept last).
+  bool in_float = false;
+  /// A missing value adds nothing (gblinear); otherwise none may be missing.
+  bool skips_missing = false;
 };
 
-/// Margins of one row without missing values. Products are added in the order of the inputs, the intercept last.
+/// Margins of one row. Products are added in the order of the inputs.
 [[nodiscard]] std::vector<double> linear_margins(const LinearModel& model, const std::vector<double>& row);
 
 }  // namespace choana::processing

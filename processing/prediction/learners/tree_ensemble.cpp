@@ -4,6 +4,9 @@
 #include <string>
 
 namespace choana::processing {
+namespace {
+constexpr double lightgbm_zero = static_cast<double>(1e-35F);  // its kZeroThreshold
+}
 
 bool goes_left(SplitRule rule, double x, double threshold) {
   switch (rule) {
@@ -11,23 +14,33 @@ bool goes_left(SplitRule rule, double x, double threshold) {
     case SplitRule::lt_f32: return static_cast<float>(x) < static_cast<float>(threshold);
     case SplitRule::le_f64: return x <= threshold;
     case SplitRule::gt_f32: return !(static_cast<float>(x) > static_cast<float>(threshold));
+    case SplitRule::lightgbm: return (std::abs(x) <= lightgbm_zero ? 0.0 : x) <= threshold;
   }
   return false;
+}
+
+bool CategorySet::sends_left(double x) const {
+  if (!(x > above && x < below)) return invalid_left;
+  const auto category = static_cast<std::size_t>(x);
+  const std::size_t word = category / 32;
+  const bool member = word < bits.size() && ((bits[word] >> (category % 32)) & 1U) != 0;
+  return member == goes_left;
+}
+
+TreeNode::Missing way_at(const DecisionTree& tree, const TreeNode& node, SplitRule rule, double x) {
+  if (std::isnan(x) || (node.zero_is_missing && std::abs(x) <= lightgbm_zero)) return node.missing;
+  const bool left = node.category_set >= 0 ? tree.category_sets[static_cast<std::size_t>(node.category_set)].sends_left(rule == SplitRule::lt_f32 ? static_cast<double>(static_cast<float>(x)) : x)
+                                           : goes_left(rule, x, node.threshold);
+  return left ? TreeNode::Missing::left : TreeNode::Missing::right;
 }
 
 int leaf_of(const DecisionTree& tree, SplitRule rule, const std::vector<double>& row) {
   int index = 0;
   while (!tree.nodes[static_cast<std::size_t>(index)].is_leaf()) {
     const TreeNode& node = tree.nodes[static_cast<std::size_t>(index)];
-    const double x = row[static_cast<std::size_t>(node.feature)];
-    bool left = false;
-    if (std::isnan(x)) {
-      if (node.missing == TreeNode::Missing::undefined) return -1 - index;
-      left = node.missing == TreeNode::Missing::left;
-    } else {
-      left = goes_left(rule, x, node.threshold);
-    }
-    index = left ? node.left : node.right;
+    const TreeNode::Missing way = way_at(tree, node, rule, row[static_cast<std::size_t>(node.feature)]);
+    if (way == TreeNode::Missing::undefined) return -1 - index;
+    index = way == TreeNode::Missing::left ? node.left : node.right;
   }
   return index;
 }

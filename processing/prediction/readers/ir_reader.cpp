@@ -10,6 +10,7 @@
 
 #include "core/near_match.h"
 #include "processing/prediction/readers/json_internal.h"
+#include "processing/prediction/readers/tree_check.h"
 #include "processing/prediction/shapley/tree_shapley.h"
 
 namespace choana::processing {
@@ -232,45 +233,6 @@ LinearModel read_linear(Fields& fields, std::size_t count) {
   return model;
 }
 
-// Every node is reached from at most one other, and walking from the nodes without a parent reaches all of them: so
-// there is no cycle, and the root's part is a tree. Nodes apart from the root (left over by pruning) do no harm.
-// Returns the number of splits on the longest way from the root.
-int check_shape(Fields& fields, const std::vector<TreeNode>& nodes) {
-  std::vector<char> has_parent(nodes.size(), 0);
-  for (const TreeNode& node : nodes) {
-    if (node.is_leaf()) continue;
-    for (const int child : {node.left, node.right}) {
-      char& seen = has_parent[static_cast<std::size_t>(child)];
-      if (seen != 0) {
-        fields.complain("has a node that two others lead to (node " + std::to_string(child) + ")");
-        return 0;
-      }
-      seen = 1;
-    }
-  }
-  if (has_parent[0] != 0) {
-    fields.complain("has a cycle: a node leads back to the root");
-    return 0;
-  }
-  std::vector<std::pair<int, int>> open;  // node, its depth
-  for (std::size_t n = nodes.size(); n-- > 0;)
-    if (has_parent[n] == 0) open.emplace_back(static_cast<int>(n), 0);
-  std::size_t reached = 0;
-  int deepest = 0;
-  while (!open.empty()) {
-    const auto [index, depth] = open.back();
-    open.pop_back();
-    ++reached;
-    deepest = std::max(deepest, depth);
-    const TreeNode& node = nodes[static_cast<std::size_t>(index)];
-    if (node.is_leaf()) continue;
-    open.emplace_back(node.left, depth + 1);
-    open.emplace_back(node.right, depth + 1);
-  }
-  if (reached != nodes.size()) fields.complain("has a cycle");
-  return deepest;
-}
-
 DecisionTree read_tree(const json& object, const std::string& where, std::size_t features, std::size_t groups, bool& has_cover,
                        std::optional<Error>& problem) {
   Fields fields(object, where, problem);
@@ -311,15 +273,9 @@ DecisionTree read_tree(const json& object, const std::string& where, std::size_t
       if (missing[n] != 0 && missing[n] != 1) fields.complain("has missing_left " + std::to_string(missing[n]) + at + "; 0 or 1 is meant");
       node.missing = missing[n] == 1 ? TreeNode::Missing::left : TreeNode::Missing::right;
     }
-    if (node.feature < -1 || node.feature >= static_cast<int>(features))
-      fields.complain("splits on input " + std::to_string(node.feature) + at + ", and there are " + std::to_string(features));
-    if (node.is_leaf()) {
-      if (node.left != -1 || node.right != -1) fields.complain("has a leaf with children" + at);
-    } else if (node.left < 0 || node.right < 0 || node.left >= static_cast<int>(count) || node.right >= static_cast<int>(count)) {
-      fields.complain("has a child out of range" + at);
-    }
   }
-  if (!problem) tree.depth = check_shape(fields, tree.nodes);
+  if (problem) return tree;
+  if (const auto trouble = check_tree(tree, features); !trouble.empty()) fields.complain(trouble);
   return tree;
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/near_match.h"
 #include "processing/prediction/readers/document.h"
+#include "processing/prediction/readers/model_reader.h"
 #include "processing/prediction/readers/table.h"
 
 namespace choana::processing {
@@ -375,7 +376,7 @@ void read_habitats(Section& root, PackageManifest& manifest) {
 }
 
 void read_stages(Section& root, PackageManifest& manifest) {
-  std::set<std::string> seen{"radiomic", "clinical", "deep", "habitat", "features"};
+  std::set<std::string> seen{"radiomic", "clinical", "deep", "habitat", "table", "features"};
   for (Section& one : root.sections("stages", true)) {
     StageSpec stage;
     stage.id = one.text("id", true, 64);
@@ -395,8 +396,10 @@ void read_stages(Section& root, PackageManifest& manifest) {
       params.finish();
     } else {
       stage.file = one.text("file");
-      stage.format = one.word("format", {"ir"}, "ir");
-      if (one.find("link", false) != nullptr) stage.link = one.word("link", {"identity", "logistic", "softmax"});
+      stage.format = one.word("format", model_formats(), "ir");
+      if (one.find("iterations", false) != nullptr) stage.iterations = one.integer("iterations", 1, 1'000'000).value_or(0);
+      if (stage.iterations > 0 && !stage.format.starts_with("xgboost")) one.complain("iterations", "can be stated for xgboost only");
+      if (one.find("link", false) != nullptr) stage.link = one.word("link", {"identity", "logistic", "softmax", "exponential", "step", "softplus", "square"});
     }
     one.finish();
     manifest.stages.push_back(std::move(stage));
@@ -424,6 +427,7 @@ void read_outputs(Section& root, PackageManifest& manifest) {
     output.unit = one.text("unit", false, 16);  // decided with the stage's link when nothing is said
     output.decimals = one.integer("decimals", 0, 15).value_or(-1);  // decided with the unit
     output.primary = one.flag("primary", false);
+    output.both_classes = one.flag("both_classes", false);
     primaries += output.primary ? 1 : 0;
     one.finish();
     manifest.outputs.push_back(std::move(output));
@@ -472,7 +476,7 @@ void read_rules(Section& root, PackageManifest& manifest) {
       manifest.explain[field.key] = std::move(spec);
     }
   Section missing = root.section("missing");
-  for (const std::string kind : {"radiomic", "clinical", "deep", "habitat"}) {
+  for (const std::string kind : {"radiomic", "clinical", "deep", "habitat", "table"}) {
     const DocumentNode* rule = missing.find(kind, false);
     if (rule == nullptr) continue;
     if (rule->kind == Kind::map) {
@@ -552,8 +556,8 @@ Result<PackageManifest> read_manifest(std::string_view yaml) {
     root.skip("provenance");  // for people: publication, versions, training data
     Section integrity = root.section("integrity");
     if (const std::string sums = integrity.text("sums", false); !sums.empty() && sums != "SHA256SUMS") integrity.complain("sums", "must be SHA256SUMS");
-    integrity.skip("signature");
-    integrity.skip("key_id");
+    if (const std::string signature = integrity.text("signature", false); !signature.empty() && signature != "SHA256SUMS.sig") integrity.complain("signature", "must be SHA256SUMS.sig");
+    manifest.key_id = integrity.text("key_id", false, 80);
     integrity.finish();
     root.finish();
   }
@@ -595,10 +599,10 @@ Result<std::vector<PackageFeature>> read_package_features(std::string_view csv) 
     feature.kind = cell("kind");
     feature.feature = cell("feature");
     if (!cell("unit").empty()) feature.unit = cell("unit");
-    const std::vector<std::string> kinds{"radiomic", "clinical", "deep", "habitat"};
+    const std::vector<std::string> kinds{"radiomic", "clinical", "deep", "habitat", "table"};
     if (std::find(kinds.begin(), kinds.end(), feature.kind) == kinds.end())
       return refuse("has the kind '" + feature.kind.substr(0, 32) + "'; known are " + join(kinds) + at);
-    if (feature.kind != "clinical" && (feature.role.empty() || feature.roi.empty() || feature.feature.empty()))
+    if (feature.kind != "clinical" && feature.kind != "table" && (feature.role.empty() || feature.roi.empty() || feature.feature.empty()))
       return refuse("must say role, roi and feature for everything that is measured on images" + at);
     for (const auto& [column, target] : {std::pair<const char*, double*>{"train_mean", &feature.train_mean},
                                          {"train_sd", &feature.train_sd},

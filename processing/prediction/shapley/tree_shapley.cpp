@@ -79,14 +79,9 @@ class TreeExplainer {
       return;
     }
     const auto feature = static_cast<std::size_t>(node.feature);
-    const double x = (*row_)[feature];
-    bool goes_to_left = false;
-    if (std::isnan(x)) {
-      if (node.missing == TreeNode::Missing::undefined) undefined_ = true;
-      goes_to_left = node.missing == TreeNode::Missing::left;
-    } else {
-      goes_to_left = goes_left(rule_, x, node.threshold);
-    }
+    const TreeNode::Missing way = way_at(*tree_, node, rule_, (*row_)[feature]);
+    if (way == TreeNode::Missing::undefined) undefined_ = true;
+    const bool goes_to_left = way == TreeNode::Missing::left;
     const auto [left_share, right_share] = cover_shares(*tree_, node);
     std::fill_n(sum, count_, 0.0);
     const Passed before = known_[feature];
