@@ -138,7 +138,7 @@ int run_predict(int argc, char** argv) {
   CLI::App app{"Score rows of features with a model package.", "choana predict"};
   std::string package_path, table_path, out_path;
   bool explain = false, as_json = false;
-  app.add_option("PACKAGE", package_path, "folder of the model package")->required();
+  app.add_option("PACKAGE", package_path, "folder or zip file of the model package")->required();
   app.add_option("TABLE.csv", table_path, "first column 'case', then the features as named in the package's features.csv; empty cell = missing")->required();
   app.add_option("--out", out_path, "write here instead of to standard output");
   app.add_flag("--explain", explain, "add <output>.base and <output>.shap.<feature>: Shapley values of the margin");
@@ -173,6 +173,7 @@ int run_predict(int argc, char** argv) {
   auto json_rows = nlohmann::ordered_json::array();
   if (!as_json) append_line(header);
   std::size_t refused = 0, unexplained = 0;
+  std::string withheld;
   for (std::size_t r = 0; r < table->rows.size(); ++r) {
     const std::vector<std::string>& row = table->rows[r];
     std::map<std::string, double> inputs;
@@ -190,8 +191,10 @@ int run_predict(int argc, char** argv) {
       // A few reasons help, a million do not.
       if (++refused <= 10) std::cerr << "choana predict: line " << r + 2 << ": " << scores.error().message << "\n";
     } else {
-      for (const OutputScore& score : *scores)
+      for (const OutputScore& score : *scores) {
+        if (!score.withheld.empty()) withheld = score.withheld;
         for (const Explanation& explanation : score.explanations) unexplained += explanation.method.empty() ? 1 : 0;
+      }
     }
     if (as_json) {
       json_rows.push_back(json_of(row[0], scores));
@@ -214,7 +217,7 @@ int run_predict(int argc, char** argv) {
       return 1;
     }
   }
-  if (unexplained > 0) std::cerr << "choana predict: " << unexplained << " explanations could not be shown; their cells are empty.\n";
+  if (unexplained > 0) std::cerr << "choana predict: " << unexplained << " explanations could not be shown; their cells are empty. The last reason: " << withheld << "\n";
   if (refused == 0) return 0;
   std::cerr << "choana predict: " << refused << " of " << table->rows.size() << " rows could not be scored; their cells are empty.\n";
   return 1;

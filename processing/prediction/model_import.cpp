@@ -215,7 +215,7 @@ Result<PackageFiles> import_model(const ImportRequest& request) {
                          "\ninputs: {}\nfeatures: features.csv\nstages:\n  - {id: " + stage + ", type: " + std::string(learner->kind()) + ", format: " + request.format + ", file: " + file +
                          ", in: table" + (iterations > 0 ? ", iterations: " + std::to_string(iterations) : "") + "}\noutputs:\n  - {from: " + stage +
                          ", name: prediction, endpoint: PREDICTION, primary: true" + (expected->both_classes ? ", both_classes: true" : "") +
-                         "}\nmissing: {table: pass}\nselftest: {file: selftest.csv, tolerance: {stages: " + print_number(request.tolerance) +
+                         "}\n" + (request.background_csv.empty() ? "" : "background: background.csv\n") + "missing: {table: pass}\nselftest: {file: selftest.csv, tolerance: {stages: " + print_number(request.tolerance) +
                          "}}\nprovenance: {imported_from: " + request.format + "}\nintegrity: {sums: SHA256SUMS}\n";
   package.content["manifest.yaml"] = std::move(manifest);
   package.content["features.csv"] = features_file(*features, *names);

@@ -161,9 +161,11 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
     if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
       return refuse("The output '" + output.name + "' comes from '" + output.from + "', which is not a learner among the stages." + did_you_mean(output.from, ids));
     content->stage_of_output.push_back(static_cast<std::size_t>(stage));
-    const bool probability = is_probability(chain->learner(static_cast<std::size_t>(stage)).link());
+    const bool probability = output.horizon || is_probability(chain->learner(static_cast<std::size_t>(stage)).link());
     if (output.unit.empty()) output.unit = probability ? "%" : "1";
     if (output.decimals < 0) output.decimals = output.unit == "%" ? 1 : 3;
+    const bool is_cox = std::holds_alternative<CoxModel>(chain->learner(static_cast<std::size_t>(stage)).model);
+    if (output.horizon && !is_cox) return refuse("The output '" + output.name + "' asks for survival at a horizon, but the stage " + output.from + " is no cox model.");
     if (output.both_classes && (chain->learner(static_cast<std::size_t>(stage)).link() != Link::logistic || chain->learner(static_cast<std::size_t>(stage)).outputs() != 1))
       return refuse("The output '" + output.name + "' asks for both classes, but the stage " + output.from + " is not the probability of one of two classes.");
     if (output.unit == "%" && !probability)
@@ -229,8 +231,10 @@ Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string,
   std::vector<OutputScore> outputs;
   for (std::size_t o = 0; o < manifest.outputs.size(); ++o) {
     const std::size_t stage = content_->stage_of_output[o];
-    OutputScore output{manifest.outputs[o].name, (*scores)[stage].values, (*scores)[stage].margins, {}};
-    for (std::size_t c = 0; with_explanations && content_->chain.is_explained(stage) && c < output.values.size(); ++c) {
+    OutputScore output{manifest.outputs[o].name, (*scores)[stage].values, (*scores)[stage].margins, {}, {}};
+    if (manifest.outputs[o].horizon)
+      output.values = {survival(std::get<CoxModel>(content_->chain.learner(stage).model), output.margins.front(), *manifest.outputs[o].horizon)};
+    for (std::size_t c = 0; with_explanations && content_->chain.is_explained(stage) && c < (*scores)[stage].values.size(); ++c) {
       const auto explained = content_->chain.explain(stage, c, *row, *scores);
       Explanation explanation;
       explanation.space = "margin";
@@ -249,6 +253,7 @@ Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string,
         }
       }
       output.explanations.push_back(std::move(explanation));
+      if (!explained) output.withheld = explained.error().message;
     }
     if (manifest.outputs[o].both_classes) add_class_0(output);
     outputs.push_back(std::move(output));

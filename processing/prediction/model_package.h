@@ -21,6 +21,7 @@ struct OutputScore {
   std::vector<double> values;
   std::vector<double> margins;
   std::vector<Explanation> explanations;  // one a class where asked for and available
+  std::string withheld;                   // why an explanation is not shown; empty if all are
 };
 
 /// A model package, format choana-model/1, that was admitted: every file matches SHA256SUMS, everything in it was

@@ -102,6 +102,7 @@ struct OutputSpec {
   std::string unit = "%";
   int decimals = 1;      // when shown, in `unit`
   bool primary = false;
+  std::optional<double> horizon;  // of a cox stage: give the survival probability at this time, in the unit of its baseline
   bool both_classes = false;  // of a two-class stage: give the probabilities of class 0 and class 1
 };
 
@@ -118,7 +119,7 @@ struct ThresholdSpec {
 
 /// How the outputs of a stage are explained.
 struct ExplainSpec {
-  std::string method;                  // tree_path_dependent, linear, none
+  std::string method;                  // tree_path_dependent, tree_interventional, linear, product_kernel, additive, enumeration, permutation, none
   std::map<std::string, double> mean;  // training means of inputs that features.csv does not know (other stages' outputs)
 };
 
@@ -164,6 +165,7 @@ struct PackageManifest {
   std::string features_file;
   std::string selftest_file;
   std::string performance_file;
+  std::string background_file;  // rows of features for interventional explanations; empty: none
 
   [[nodiscard]] MissingRule missing_rule(const PackageFeature& feature) const;
 };

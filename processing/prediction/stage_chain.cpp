@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "core/near_match.h"
 #include "processing/prediction/readers/model_reader.h"
+#include "processing/prediction/readers/table.h"
 #include "processing/prediction/shapley/linear_shapley.h"
 #include "processing/prediction/shapley/tree_shapley.h"
 
@@ -16,7 +19,61 @@ namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
+constexpr std::size_t background_rows_max = 100;
+
 tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "build_stages", sentence); }
+
+// The learner as a linear model of its scaled inputs, where it is one.
+std::optional<LinearModel> linear_form(const Learner& learner) {
+  if (const auto* linear = std::get_if<LinearModel>(&learner.model)) return *linear;
+  if (const auto* cox = std::get_if<CoxModel>(&learner.model)) {
+    double at_zero = 0;
+    for (std::size_t i = 0; i < cox->coefficients.size(); ++i) at_zero -= cox->coefficients[i] * cox->centre[i];
+    return LinearModel{{cox->coefficients}, {at_zero}, Link::identity};
+  }
+  const auto* machine = std::get_if<SupportVectorMachine>(&learner.model);
+  if (machine == nullptr || machine->kernel != SupportVectorMachine::Kernel::linear) return std::nullopt;
+  std::vector<double> coefficients(learner.features.size(), 0.0);
+  for (std::size_t v = 0; v < machine->support_vectors.size(); ++v)
+    for (std::size_t i = 0; i < coefficients.size(); ++i) coefficients[i] += machine->dual_coefficients[v] * machine->support_vectors[v][i];
+  return LinearModel{{std::move(coefficients)}, {machine->intercept}, Link::identity};
+}
+
+// The margin as a sum of products of one-dimensional Gaussians, where it is one.
+std::optional<ProductKernel> kernel_form(const Learner& learner) {
+  const auto* machine = std::get_if<SupportVectorMachine>(&learner.model);
+  if (machine != nullptr && machine->kernel == SupportVectorMachine::Kernel::rbf)
+    return ProductKernel{std::vector<double>(learner.features.size(), machine->gamma), machine->support_vectors, machine->dual_coefficients, machine->intercept};
+  const auto* process = std::get_if<GaussianProcess>(&learner.model);
+  if (process == nullptr) return std::nullopt;
+  ProductKernel kernel{{}, process->rows, process->y_minus_pi, 0};
+  for (const double scale : process->length_scales) kernel.rates.push_back(0.5 / (scale * scale));
+  for (double& weight : kernel.weights) weight *= process->constant;
+  return kernel;
+}
+
+// Rows of background.csv: the features of the package, whatever their order in the file.
+Result<std::vector<std::vector<double>>> read_background(const PackageManifest& manifest, const std::map<std::string, std::string>& files) {
+  std::vector<std::vector<double>> rows;
+  if (manifest.background_file.empty()) return rows;
+  const auto file = files.find(manifest.background_file);
+  if (file == files.end()) return refuse("background names the file " + manifest.background_file.substr(0, 128) + ", which the package does not hold.");
+  const auto table = read_table(file->second, manifest.background_file, background_rows_max);
+  if (!table) return fail(table.error().code == ErrorCode::limit_exceeded ? ErrorCode::limit_exceeded : ErrorCode::invalid_package, "read_background", table.error().message);
+  if (table->rows.empty()) return refuse(manifest.background_file + " has no row.");
+  for (const auto& cells : table->rows) {
+    rows.emplace_back();
+    for (const PackageFeature& feature : manifest.features) {
+      const auto column = table->find(feature.id);
+      if (!column) return refuse(manifest.background_file + " lacks the feature " + feature.id + "." + did_you_mean(feature.id, table->columns));
+      const std::string& cell = cells[*column];
+      const auto number = parse_number(cell);
+      if (!number && !cell.empty()) return refuse(manifest.background_file + ", row " + std::to_string(rows.size()) + ": " + feature.id + " is not a finite number.");
+      rows.back().push_back(number.value_or(nan));
+    }
+  }
+  return rows;
+}
 
 bool is_group(const std::string& word) {
   return word == "radiomic" || word == "clinical" || word == "deep" || word == "habitat" || word == "table" || word == "features";
@@ -158,25 +215,67 @@ Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifes
   return stage;
 }
 
+// Ways to explain a learner's margin, the best first. What needs background rows is there only where the package has any.
+std::vector<std::string> StageChain::methods_for(const Stage& stage) {
+  std::vector<std::string> methods;
+  const bool has_background = !stage.background.empty();
+  if (stage.linear) methods.emplace_back("linear");
+  if (const auto* trees = std::get_if<TreeEnsemble>(&stage.learner.model)) {
+    if (trees->has_cover) methods.emplace_back("tree_path_dependent");
+    if (has_background) methods.emplace_back("tree_interventional");
+  }
+  if (!has_background) return methods;
+  if (stage.kernel) methods.emplace_back("product_kernel");
+  if (std::holds_alternative<GaussianNaiveBayes>(stage.learner.model)) methods.emplace_back("additive");
+  if (stage.inputs.size() <= enumerated_inputs_max) methods.emplace_back("enumeration");
+  methods.emplace_back("permutation");
+  return methods;
+}
+
 Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& stage) const {
   const auto stated = manifest.explain.find(stage.id);
-  const bool is_linear = std::holds_alternative<LinearModel>(stage.learner.model);
-  const bool is_trees = std::holds_alternative<TreeEnsemble>(stage.learner.model);
-  const std::string natural = is_linear ? "linear" : "tree_path_dependent";
   const bool asked = stated != manifest.explain.end() && stated->second.method != "none";
   if (stated != manifest.explain.end() && !asked) return {};
-  if (!is_linear && !is_trees) {
-    if (asked) return refuse("The stage '" + stage.id + "' is a " + std::string(stage.learner.kind()) + ", which this version of Choana does not explain.");
+  stage.linear = linear_form(stage.learner);
+  stage.kernel = kernel_form(stage.learner);
+  for (const auto& row : stage.background) stage.scaled_background.push_back(stage.learner.scaler ? stage.learner.scaler->apply(row) : row);
+  // A quadratic form needs no more of the training data than means and deviations: two rows have the same.
+  if (stage.background.empty() && std::holds_alternative<GaussianNaiveBayes>(stage.learner.model)) {
+    std::vector<double> low, high;
+    for (const Column& column : stage.inputs) {
+      const bool known = column.stage < 0;
+      const double mean = known ? train_mean_[static_cast<std::size_t>(column.index)] : nan, sd = known ? manifest.features[static_cast<std::size_t>(column.index)].train_sd : nan;
+      low.push_back(mean - sd);
+      high.push_back(mean + sd);
+    }
+    const auto finite = [](double x) { return std::isfinite(x); };
+    if (std::all_of(low.begin(), low.end(), finite) && std::all_of(high.begin(), high.end(), finite)) {
+      stage.background = {low, high};
+      stage.scaled_background = stage.learner.scaler ? std::vector{stage.learner.scaler->apply(low), stage.learner.scaler->apply(high)} : stage.background;
+      stage.method = "additive";
+      if (!asked || stated->second.method == "additive") return {};
+      stage.method.clear();
+      stage.background.clear();
+    }
+  }
+  const std::vector<std::string> methods = methods_for(stage);
+  if (asked && std::find(methods.begin(), methods.end(), stated->second.method) == methods.end()) {
+    std::string all;
+    for (const std::string& method : methods) all += (all.empty() ? "" : ", ") + method;
+    return refuse("The stage '" + stage.id + "' (" + std::string(stage.learner.kind()) + ") cannot be explained by " + stated->second.method +
+                  (all.empty() ? ": its trees carry no cover, or the package has no background rows." : "; possible are " + all + "."));
+  }
+  const std::string method = asked ? stated->second.method : methods.empty() ? "" : methods.front();
+  if (method != "linear") {
+    stage.method = method;
     return {};
   }
-  if (asked && stated->second.method != natural)
-    return refuse("The stage '" + stage.id + "' is a " + std::string(stage.learner.kind()) + " and is explained by " + natural + ", not by " +
-                  stated->second.method + ".");
-  if (!is_linear) {
-    if (std::get<TreeEnsemble>(stage.learner.model).has_cover) stage.method = natural;
-    else if (asked) return refuse("The stage '" + stage.id + "' is to be explained, but its trees carry no cover.");
-    return {};
-  }
+  if (const Status status = prepare_linear(manifest, stage, asked); !status) return status;
+  return {};
+}
+
+Status StageChain::prepare_linear(const PackageManifest& manifest, Stage& stage, bool asked) const {
+  const auto stated = manifest.explain.find(stage.id);
   // Training mean of every input. A scaler is affine, so its output at the mean is the mean of its output.
   std::vector<double> at_mean_features = train_mean_;
   std::vector<StageScore> at_mean(stages_.size());
@@ -195,6 +294,10 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
     double mean = value_of(column, at_mean_features, at_mean);
     const bool given = stated != manifest.explain.end() && stated->second.mean.contains(column.name);
     if (given) mean = stated->second.mean.at(column.name);
+    if (std::isnan(mean) && !opens(column) && !stage.background.empty()) {
+      mean = 0;
+      for (const auto& row : stage.background) mean += row[stage.mean.size()] / static_cast<double>(stage.background.size());
+    }
     // A mean that is given closes a stage that could be opened: the package wants it shown as one contribution.
     if (std::isnan(mean) && !opens(column)) {
       complete = false;
@@ -209,7 +312,7 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
       if (std::find(stage.learner.features.begin(), stage.learner.features.end(), name) == stage.learner.features.end())
         return refuse("explain." + stage.id + ".mean names '" + name.substr(0, 128) + "', which is not an input of that stage." +
                       did_you_mean(name, stage.learner.features));
-  if (complete) stage.method = natural;
+  if (complete) stage.method = "linear";
   return {};
 }
 
@@ -217,9 +320,24 @@ Result<StageChain> StageChain::build(const PackageManifest& manifest, const std:
   StageChain chain;
   chain.feature_count_ = manifest.features.size();
   for (const PackageFeature& feature : manifest.features) chain.train_mean_.push_back(feature.train_mean);
+  const auto background = read_background(manifest, files);
+  if (!background) return fail(background.error());
+  std::vector<std::vector<StageScore>> background_scores(background->size());
   for (const StageSpec& spec : manifest.stages) {
     auto stage = build_stage(manifest, spec, files, chain);
     if (!stage) return fail(stage.error());
+    for (std::size_t b = 0; b < background->size(); ++b) {
+      std::vector<double> row;
+      for (const Column& column : stage->inputs) row.push_back(chain.value_of(column, (*background)[b], background_scores[b]));
+      if (!stage->is_learner) {
+        background_scores[b].push_back({{}, stage->scaler.apply(row)});
+        continue;
+      }
+      auto scored = score(stage->learner, row);
+      if (!scored) return refuse("Row " + std::to_string(b + 1) + " of " + manifest.background_file + " cannot be scored by the stage " + spec.id + ": " + scored.error().message);
+      background_scores[b].push_back({std::move(scored->margins), std::move(scored->values)});
+      stage->background.push_back(std::move(row));
+    }
     if (stage->is_learner)
       if (const Status status = chain.prepare_explanation(manifest, *stage); !status) return fail(status.error());
     chain.stages_.push_back(std::move(*stage));
@@ -255,7 +373,7 @@ Result<std::vector<StageScore>> StageChain::run(const std::vector<double>& featu
 
 void StageChain::collect_contributions(std::size_t index, std::vector<int>& features, std::vector<std::string>& stages) const {
   const Stage& stage = stages_[index];
-  const bool is_linear = std::holds_alternative<LinearModel>(stage.learner.model);
+  const bool is_linear = stage.method == "linear";
   for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
     const Column& column = stage.inputs[i];
     if (const int feature = root_feature(column); feature >= 0)
@@ -290,6 +408,20 @@ Result<StageExplanation> StageChain::explain(std::size_t stage, std::size_t outp
   return explanation;
 }
 
+Result<std::vector<Attribution>> StageChain::attribute(const Stage& stage, const std::vector<double>& row, const std::vector<double>& scaled, std::string& method) {
+  if (method == "tree_path_dependent") return explain_trees(std::get<TreeEnsemble>(stage.learner.model), scaled);
+  if (method == "tree_interventional") return explain_trees_interventional(std::get<TreeEnsemble>(stage.learner.model), scaled, stage.scaled_background);
+  if (method == "product_kernel") return std::vector<Attribution>{explain_product_kernel(*stage.kernel, scaled, stage.scaled_background)};
+  if (method == "additive") return explain_naive_bayes(std::get<GaussianNaiveBayes>(stage.learner.model), scaled, stage.scaled_background);
+  if (method == "enumeration") return explain_by_enumeration(stage.learner, row, stage.background);
+  auto sampled = explain_by_permutation(stage.learner, row, stage.background);
+  if (!sampled) return fail(sampled.error());
+  char error[64];
+  std::snprintf(error, sizeof error, " (standard error up to %.2g)", sampled->standard_error);
+  method += error;
+  return std::move(sampled->attributions);
+}
+
 Result<StageExplanation> StageChain::explain_unchecked(std::size_t index, std::size_t output, const std::vector<double>& features,
                                                        const std::vector<StageScore>& scores) const {
   const Stage& stage = stages_[index];
@@ -319,13 +451,16 @@ Result<StageExplanation> StageChain::explain_unchecked(std::size_t index, std::s
       give_stage(column.name, share, value);
   };
 
-  if (const auto* trees = std::get_if<TreeEnsemble>(&stage.learner.model)) {
-    const auto attributions = explain_trees(*trees, z);
+  if (stage.method != "linear") {
+    const auto attributions = attribute(stage, row, z, result.method);
     if (!attributions) return fail(attributions.error());
     result.base = (*attributions)[output].base;
     for (std::size_t i = 0; i < stage.inputs.size(); ++i) give(stage.inputs[i], (*attributions)[output].shares[i], row[i]);
   } else {
-    const auto& model = std::get<LinearModel>(stage.learner.model);
+    const LinearModel& model = *stage.linear;
+    // A booster that skips missing values takes them for 0.
+    for (double& value : row)
+      if (std::isnan(value) && model.skips_missing) value = 0;
     result.base = model.intercepts[output];
     for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
       const Column& column = stage.inputs[i];

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
 #include "processing/prediction/learners/learner.h"
 #include "processing/prediction/package_manifest.h"
+#include "processing/prediction/shapley/interventional_shapley.h"
 
 namespace choana::processing {
 
@@ -27,7 +29,7 @@ struct StageContribution {
 
 /// base + sum of contributions = margin. Features come first, in their order.
 struct StageExplanation {
-  std::string method;  // of the stage's own learner
+  std::string method;  // of the stage's own learner; an estimate states its error
   double base = 0;
   double margin = 0;
   std::vector<StageContribution> contributions;
@@ -81,6 +83,10 @@ class StageChain {
     StandardScaler scaler;  // of a `standard` stage
     Learner learner;
     std::string method;     // of explanation; empty: none
+    std::optional<LinearModel> linear;   // of a learner whose margins are linear in its scaled inputs
+    std::optional<ProductKernel> kernel;  // of a learner whose margin is a sum of products
+    std::vector<std::vector<double>> background;         // inputs of the stage for each background row
+    std::vector<std::vector<double>> scaled_background;  // after the learner's scaler
     std::vector<double> mean;          // training mean of each input, for linear explanations; NaN where another stage answers
     std::vector<int> depends_on;
   };
@@ -95,6 +101,9 @@ class StageChain {
   static Result<Stage> build_stage(const PackageManifest& manifest, const StageSpec& spec, const std::map<std::string, std::string>& files,
                                    const StageChain& before);
   Status prepare_explanation(const PackageManifest& manifest, Stage& stage) const;
+  Status prepare_linear(const PackageManifest& manifest, Stage& stage, bool asked) const;
+  static std::vector<std::string> methods_for(const Stage& stage);
+  static Result<std::vector<Attribution>> attribute(const Stage& stage, const std::vector<double>& row, const std::vector<double>& scaled, std::string& method);
 
   std::size_t feature_count_ = 0;
   std::vector<double> train_mean_;

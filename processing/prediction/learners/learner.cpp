@@ -50,6 +50,21 @@ Result<LearnerScore> score_of(const CalibratedModel& model, const std::vector<do
   return LearnerScore{{std::isnan(margin) ? margin : std::clamp(margin, -37.0, 37.0)}, {*probability}};
 }
 
+Result<LearnerScore> score_of(const NearestNeighbours& model, const std::vector<double>& row) {
+  std::vector<double> shares = class_shares(model, row);
+  if (shares.size() == 2) shares.erase(shares.begin());
+  return LearnerScore{shares, shares};
+}
+
+Result<LearnerScore> score_of(const GaussianProcess& model, const std::vector<double>& row) {
+  return LearnerScore{{latent_mean(model, row)}, {process_probability(model, row)}};
+}
+
+Result<LearnerScore> score_of(const CoxModel& model, const std::vector<double>& row) {
+  const double value = log_hazard(model, row);
+  return LearnerScore{{value}, {value}};
+}
+
 bool deals_with_missing(const Learner& learner) {
   if (std::holds_alternative<TreeEnsemble>(learner.model)) return true;
   if (const auto* linear = std::get_if<LinearModel>(&learner.model)) return linear->skips_missing;
@@ -62,7 +77,7 @@ bool deals_with_missing(const Learner& learner) {
 }  // namespace
 
 std::string_view Learner::kind() const {
-  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated"};
+  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"};
   return names[model.index()];
 }
 
@@ -76,6 +91,9 @@ Link Learner::link() const {
     Link operator()(const GaussianNaiveBayes& m) const { return m.priors.size() == 2 ? Link::logistic : Link::softmax; }
     Link operator()(const MultilayerPerceptron& m) const { return m.output; }
     Link operator()(const CalibratedModel&) const { return Link::logistic; }
+    Link operator()(const NearestNeighbours&) const { return Link::own; }
+    Link operator()(const GaussianProcess&) const { return Link::own; }
+    Link operator()(const CoxModel&) const { return Link::identity; }
   } link_of;
   return std::visit(link_of, model);
 }
@@ -88,6 +106,9 @@ std::size_t Learner::outputs() const {
     std::size_t operator()(const GaussianNaiveBayes& m) const { return m.priors.size() == 2 ? 1 : m.priors.size(); }
     std::size_t operator()(const MultilayerPerceptron& m) const { return m.intercepts.back().size(); }
     std::size_t operator()(const CalibratedModel&) const { return 1; }
+    std::size_t operator()(const NearestNeighbours& m) const { return m.classes == 2 ? 1 : m.classes; }
+    std::size_t operator()(const GaussianProcess&) const { return 1; }
+    std::size_t operator()(const CoxModel&) const { return 1; }
   } outputs_of;
   return std::visit(outputs_of, model);
 }

@@ -8,9 +8,12 @@
 
 #include "core/result.h"
 #include "processing/prediction/learners/calibrated_model.h"
+#include "processing/prediction/learners/cox_model.h"
 #include "processing/prediction/learners/gaussian_naive_bayes.h"
+#include "processing/prediction/learners/gaussian_process.h"
 #include "processing/prediction/learners/linear_model.h"
 #include "processing/prediction/learners/multilayer_perceptron.h"
+#include "processing/prediction/learners/nearest_neighbours.h"
 #include "processing/prediction/learners/support_vector_machine.h"
 #include "processing/prediction/learners/tree_ensemble.h"
 
@@ -29,7 +32,8 @@ struct StandardScaler {
 struct Learner {
   std::vector<std::string> features;
   std::optional<StandardScaler> scaler;
-  std::variant<LinearModel, TreeEnsemble, SupportVectorMachine, GaussianNaiveBayes, MultilayerPerceptron, CalibratedModel> model;
+  std::variant<LinearModel, TreeEnsemble, SupportVectorMachine, GaussianNaiveBayes, MultilayerPerceptron, CalibratedModel, NearestNeighbours, GaussianProcess,
+               CoxModel> model;
 
   [[nodiscard]] std::string_view kind() const;  // as in the IR: linear, tree_ensemble, svm, ...
   /// From margin to value: identity means that the two are equal. An svm and a calibrated model have maps of their own,
@@ -39,7 +43,8 @@ struct Learner {
 };
 
 /// What a learner says of one row. margins: before the link; values: after it. Same length, all finite. A calibrated
-/// model has no margin of its own: its margin is the log-odds of its probability where that is finite, else +-37.
+/// model has no margin of its own: its margin is the log-odds of its probability where that is finite, else +-37. The
+/// margin of nearest neighbours is the share itself, of a Gaussian process the latent mean, of a Cox model the log hazard.
 struct LearnerScore {
   std::vector<double> margins;
   std::vector<double> values;

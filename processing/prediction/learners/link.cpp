@@ -19,7 +19,8 @@ Real value_of(Link link, Real m) {
     case Link::softplus: return std::log1p(std::exp(m));
     case Link::square: return std::copysign(m * m, m);
     case Link::identity:
-    case Link::softmax: break;
+    case Link::softmax:
+    case Link::own: break;
   }
   return m;
 }
@@ -40,11 +41,11 @@ void apply(Link link, std::vector<double>& values) {
 }  // namespace
 
 std::string_view to_string(Link link) {
-  static constexpr std::string_view names[]{"identity", "logistic", "softmax", "exponential", "step", "softplus", "square"};
+  static constexpr std::string_view names[]{"identity", "logistic", "softmax", "exponential", "step", "softplus", "square", "own"};
   return names[static_cast<std::size_t>(link)];
 }
 
-bool is_probability(Link link) { return link == Link::logistic || link == Link::softmax; }
+bool is_probability(Link link) { return link == Link::logistic || link == Link::softmax || link == Link::own; }
 
 std::vector<double> apply_link(Link link, const std::vector<double>& margins, const LinkDetail& detail) {
   std::vector<double> values = margins;

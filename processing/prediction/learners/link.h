@@ -8,8 +8,9 @@ namespace choana::processing {
 /// How margins become values. identity: value = margin; logistic: a probability of each margin (one margin: of class 1;
 /// several: one against all, they need not add up to 1); softmax: one margin a class, one probability a class;
 /// exponential: exp(margin), a hazard ratio or an expected count; step: 1 where the margin is above 0 (hinge);
-/// softplus: log(1 + exp(margin)) (LightGBM cross_entropy_lambda); square: sign(m) m^2 (LightGBM regression with sqrt).
-enum class Link { identity, logistic, softmax, exponential, step, softplus, square };
+/// softplus: log(1 + exp(margin)) (LightGBM cross_entropy_lambda); square: sign(m) m^2 (LightGBM regression with sqrt);
+/// own: the learner has a map of its own to probabilities (nearest neighbours, Gaussian process).
+enum class Link { identity, logistic, softmax, exponential, step, softplus, square, own };
 
 [[nodiscard]] std::string_view to_string(Link link);
 

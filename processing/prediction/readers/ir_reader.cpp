@@ -377,6 +377,64 @@ MultilayerPerceptron read_mlp(Fields& fields, std::size_t count) {
   return network;
 }
 
+NearestNeighbours read_knn(Fields& fields, std::size_t count) {
+  NearestNeighbours model;
+  const double k = fields.number("k");
+  model.by_distance = fields.choice<bool>("weights", {{"uniform", false}, {"distance", true}});
+  fields.choice<int>("metric", {{"euclidean", 0}});
+  model.rows = fields.rows("x", count);
+  model.labels = fields.integers("y");
+  if (fields.has("ties")) fields.choice<int>("ties", {{"training row index ascending", 0}});
+  if (!(k >= 1 && k <= static_cast<double>(model.rows.size())) || k != std::floor(k)) fields.complain("needs a whole k from 1 to the number of rows in x");
+  else model.k = static_cast<std::size_t>(k);
+  if (model.labels.size() != model.rows.size()) fields.complain("has " + std::to_string(model.labels.size()) + " classes in y for " + std::to_string(model.rows.size()) + " rows in x");
+  for (const int label : model.labels) {
+    if (label < 0 || label >= static_cast<int>(ir_classes_max)) fields.complain("has a class in y that is not a number from 0");
+    else model.classes = std::max(model.classes, static_cast<std::size_t>(label) + 1);
+  }
+  return model;
+}
+
+GaussianProcess read_gp(Fields& fields, std::size_t count) {
+  GaussianProcess process;
+  fields.choice<int>("kernel", {{"constant*rbf", 0}});
+  process.constant = fields.number("constant");
+  process.length_scales = fields.numbers("length_scale");
+  process.rows = fields.rows("x", count);
+  process.y_minus_pi = fields.numbers("y_minus_pi");
+  process.w_sr = fields.numbers("w_sr");
+  process.lower = fields.rows("L", process.rows.size());
+  const std::size_t rows = process.rows.size();
+  if (process.length_scales.size() == 1) process.length_scales.assign(count, process.length_scales.front());
+  if (process.length_scales.size() != count) fields.complain("needs one length_scale, or one for each feature");
+  for (const double scale : process.length_scales)
+    if (!(scale > 0)) fields.complain("has a length_scale that is not above zero");
+  if (!(process.constant > 0)) fields.complain("needs a constant above zero");
+  if (process.y_minus_pi.size() != rows || process.w_sr.size() != rows || process.lower.size() != rows) fields.complain("needs y_minus_pi, w_sr and L for each row in x");
+  for (std::size_t n = 0; n < process.lower.size() && process.lower.size() == rows; ++n)
+    if (!(process.lower[n][n] > 0)) fields.complain("has an L whose diagonal is not above zero");
+  return process;
+}
+
+CoxModel read_cox(Fields& fields, std::size_t count, const std::string& name, std::optional<Error>& problem) {
+  CoxModel model{fields.numbers("coef"), fields.numbers("centre"), {}, {}};
+  fields.choice<int>("ties", {{"efron", 0}, {"breslow", 1}, {"exact", 2}});
+  if (model.coefficients.size() != count || model.centre.size() != count) fields.complain("needs one coef and one centre for each feature");
+  const json* object = fields.find("baseline");
+  if (object == nullptr) return model;
+  Fields baseline(*object, name + ": the baseline", problem);
+  baseline.choice<int>("at", {{"centre", 0}});
+  model.times = baseline.numbers("time");
+  model.cumulative_hazards = baseline.numbers("cumulative_hazard");
+  baseline.forbid_the_rest();
+  if (model.times.size() != model.cumulative_hazards.size() || model.times.empty()) baseline.complain("needs as many values of time as of cumulative_hazard, at least one");
+  for (std::size_t n = 0; n < model.times.size() && !problem; ++n) {
+    if (n > 0 && !(model.times[n - 1] < model.times[n])) baseline.complain("needs its times in ascending order");
+    if (model.cumulative_hazards[n] < (n > 0 ? model.cumulative_hazards[n - 1] : 0)) baseline.complain("has a cumulative_hazard that falls");
+  }
+  return model;
+}
+
 CalibratedModel::Calibrator read_calibrator(const json& object, const std::string& where, std::optional<Error>& problem) {
   Fields fields(object, where, problem);
   CalibratedModel::Calibrator calibrator;
@@ -467,8 +525,14 @@ Result<Learner> read_ir(std::string_view text, const std::string& name) {
     learner.model = read_mlp(fields, learner.features.size());
   } else if (kind == "calibrated") {
     learner.model = read_calibrated(fields, learner.features.size(), name, problem);
+  } else if (kind == "knn") {
+    learner.model = read_knn(fields, learner.features.size());
+  } else if (kind == "gp_laplace") {
+    learner.model = read_gp(fields, learner.features.size());
+  } else if (kind == "cox") {
+    learner.model = read_cox(fields, learner.features.size(), name, problem);
   } else {
-    fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear, tree_ensemble, svm, gaussian_nb, mlp and calibrated");
+    fields.complain("has the kind '" + kind.substr(0, 40) + "'; this version of Choana runs linear, tree_ensemble, svm, gaussian_nb, mlp, calibrated, knn, gp_laplace and cox");
   }
   fields.forbid_the_rest();
   if (problem) return fail(*problem);

@@ -382,7 +382,7 @@ void read_stages(Section& root, PackageManifest& manifest) {
     stage.id = one.text("id", true, 64);
     if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
     if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
-    stage.type = one.word("type", {"standard", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated"});
+    stage.type = one.word("type", {"standard", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
     stage.in = one.words("in", true);
     if (stage.type == "standard") {
       Section params = one.section("params", true);
@@ -428,6 +428,8 @@ void read_outputs(Section& root, PackageManifest& manifest) {
     output.decimals = one.integer("decimals", 0, 15).value_or(-1);  // decided with the unit
     output.primary = one.flag("primary", false);
     output.both_classes = one.flag("both_classes", false);
+    output.horizon = one.number("horizon");
+    if (output.horizon && !(*output.horizon > 0)) one.complain("horizon", "must be above zero");
     primaries += output.primary ? 1 : 0;
     one.finish();
     manifest.outputs.push_back(std::move(output));
@@ -467,7 +469,7 @@ void read_rules(Section& root, PackageManifest& manifest) {
     for (const auto& field : explain.node()->fields) {
       Section one = explain.section(field.key, true);
       ExplainSpec spec;
-      spec.method = one.word("method", {"tree_path_dependent", "linear", "none"});
+      spec.method = one.word("method", {"tree_path_dependent", "tree_interventional", "linear", "product_kernel", "additive", "enumeration", "permutation", "none"});
       one.word("space", {"margin"}, "margin");
       Section mean = one.section("mean");
       if (mean.present())
@@ -552,6 +554,7 @@ Result<PackageManifest> read_manifest(std::string_view yaml) {
     read_thresholds(root, manifest);
     read_rules(root, manifest);
     manifest.performance_file = root.text("performance", false);
+    manifest.background_file = root.text("background", false);
     read_selftest(root, manifest);
     root.skip("provenance");  // for people: publication, versions, training data
     Section integrity = root.section("integrity");

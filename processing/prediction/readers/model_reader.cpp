@@ -37,7 +37,7 @@ Result<Learner> read_model(const std::string& format, std::string_view bytes, co
     const std::string& own = learner->features[i];
     if (own == inputs[i]) continue;
     if (format == "ir" || (!own.empty() && std::find(inputs.begin(), inputs.end(), own) != inputs.end()))
-      return refuse(name + " wants '" + own.substr(0, 128) + "' as input " + std::to_string(i + 1) + ", and '" + inputs[i].substr(0, 128) + "' is given there.");
+      return refuse("'" + inputs[i].substr(0, 128) + "' is given as input " + std::to_string(i + 1) + ", but " + name + " wants '" + own.substr(0, 128) + "' there.");
   }
   learner->features = inputs;
   return learner;

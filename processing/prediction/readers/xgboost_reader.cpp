@@ -218,7 +218,8 @@ LinearModel read_linear(const json& model, const Head& head) {
   for (std::size_t g = 0; g < head.groups; ++g) {
     linear.coefficients.emplace_back();
     for (std::size_t f = 0; f < head.features; ++f) linear.coefficients.back().push_back(weights[f * head.groups + g]);
-    linear.intercepts.push_back(static_cast<double>(static_cast<float>(weights[head.features * head.groups + g]) + head.base[g]));
+    // This booster adds the first base score to every class (found in 3.2.0, which writes one a class).
+    linear.intercepts.push_back(static_cast<double>(static_cast<float>(weights[head.features * head.groups + g]) + head.base[0]));
   }
   return linear;
 }
