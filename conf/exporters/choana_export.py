@@ -58,15 +58,9 @@ def _forest(trees, classes):
 def _gradient_boosting(model):
     classes = len(model.classes_) if hasattr(model, "classes_") else None
     groups = model.estimators_.shape[1]
-    if hasattr(model.init_, "class_prior_"):
-        prior = np.clip(model.init_.class_prior_, np.finfo(np.float32).eps, 1 - np.finfo(np.float32).eps)
-        base = [math.log(prior[1] / (1 - prior[1]))] if groups == 1 else np.log(prior)
-    elif hasattr(model.init_, "constant_"):
-        base = np.ravel(model.init_.constant_)
-    elif model.init_ == "zero":
-        base = [0.0] * groups
-    else:
+    if type(model.init_).__name__ not in ("DummyClassifier", "DummyRegressor", "str"):
         raise ValueError("GradientBoosting with an init estimator of its own is not exported")
+    base = np.ravel(model._raw_predict_init(np.zeros((1, model.n_features_in_), dtype=np.float32)))
     trees = [_tree(stage[g].tree_, lambda n, t=stage[g].tree_: t.value[n, 0, 0], g) for stage in model.estimators_ for g in range(groups)]
     return _ensemble(trees, base, model.learning_rate, "identity" if classes is None else "logistic" if groups == 1 else "softmax")
 
