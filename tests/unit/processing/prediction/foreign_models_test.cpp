@@ -100,7 +100,7 @@ TEST(ForeignModels, AreRefusedWithAWordWhereTheyAreDamagedOrUnsupported) {
   const std::vector<Damage> damages{
       {"a cycle", "xgboost 3.2.0 logistic", "\"left_children\":[1", "\"left_children\":[0", "cycle"},
       {"a child out of range", "xgboost 3.2.0 logistic", "\"right_children\":[2", "\"right_children\":[99", "out of range"},
-      {"a feature out of range", "xgboost 3.2.0 logistic", "\"num_feature\":\"4\"", "\"num_feature\":\"1\"", "splits on input"},
+      {"a feature out of range", "xgboost 3.2.0 logistic", "\"split_indices\":[0", "\"split_indices\":[17", "splits on input"},
       {"arrays of different lengths", "xgboost 3.2.0 logistic", "\"left_children\":[1,", "\"left_children\":[1,1,", "different lengths"},
       {"vector leaves", "xgboost 3.2.0 logistic", "\"size_leaf_vector\":\"1\"", "\"size_leaf_vector\":\"3\"", "vector leaves"},
       {"several targets", "xgboost 3.2.0 logistic", "\"num_target\":\"1\"", "\"num_target\":\"2\"", "several targets"},
@@ -124,7 +124,8 @@ TEST(ForeignModels, AreRefusedWithAWordWhereTheyAreDamagedOrUnsupported) {
     SCOPED_TRACE(damage.what);
     const json& figure = figure_named(damage.model);
     const auto learner = read_model(figure["format"], replaced(figure["text"], damage.from, damage.to), "model", names_of(4));
-    ASSERT_FALSE(learner);
+    EXPECT_FALSE(learner);
+    if (learner) continue;
     EXPECT_NE(learner.error().message.find(damage.said), std::string::npos) << learner.error().message;
   }
 }
@@ -213,10 +214,7 @@ TEST(ModelImport, GivesBothClassesWhereBothAreExpected) {
 TEST(ModelImport, RefusesAModelThatComputesSomethingElseThanExpected) {
   const json& figure = figure_named("xgboost 3.2.0 logistic");
   ImportRequest request = request_for(figure);
-  request.model = replaced(request.model, "\"base_score\":\"[", "\"base_score\":\"[0.1");
-  request.model = replaced(request.model, "\"base_score\":\"[0.14.", "\"base_score\":\"[0.14").find("0.14") != std::string::npos ? request.model : request.model;
   const auto last = request.selftest_csv.rfind(',');
-  request.model = bytes_of(figure);
   request.selftest_csv = request.selftest_csv.substr(0, last + 1) + "0.123\n";
   const auto files = import_model(request);
   ASSERT_FALSE(files);
