@@ -15,6 +15,19 @@ if(CHOANA_SANITIZE)
   target_link_options(choana_options INTERFACE -fsanitize=${CHOANA_SANITIZE})
 endif()
 
+# One precompiled header for all modules; a file that is compiled with other options parses it as text.
+set(CMAKE_PCH_WARN_INVALID OFF)
+function(choana_precompile target)
+  if(NOT CHOANA_PRECOMPILE)
+    return()
+  endif()
+  if(target STREQUAL choana_core)
+    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled.h")
+  else()
+    target_precompile_headers(${target} REUSE_FROM choana_core)
+  endif()
+endfunction()
+
 # choana_module(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...]): one static library and alias per module.
 function(choana_module name)
   cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
@@ -22,6 +35,7 @@ function(choana_module name)
   add_library(choana::${name} ALIAS choana_${name})
   target_include_directories(choana_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
   target_link_libraries(choana_${name} PUBLIC ${arg_PUBLIC} PRIVATE choana::options ${arg_PRIVATE})
+  choana_precompile(choana_${name})
 endfunction()
 
 # choana_program(NAME SOURCES ... LIBS ...): a program in bin/.
