@@ -151,10 +151,11 @@ def compare(runner, folder):
 
 def resnet(runner, folder):
     """A ResNet50 with random weights: the same file in both runtimes, one thread each."""
-    from resnet50 import make_resnet50
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "conf", "models", "scripts"))
+    from make_resnet import make_resnet
     bad = 0
     for folded in (False, True):
-        model = make_resnet50(64, 1000, folded, 13 if not folded else 18)
+        model = make_resnet(64, 1000, folded, 13 if not folded else 18)
         x = np.random.default_rng(3).normal(size=(1, 3, 224, 224)).astype(np.float32)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
