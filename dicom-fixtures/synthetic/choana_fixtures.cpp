@@ -24,6 +24,11 @@ int main(int argc, char** argv) {
   app.add_option("--roi-on", options.roi_on, "Sequence that the ROI is drawn on (default: t2, else t1c)");
   app.add_option("--charset", charset, "Chinese names and descriptions, or English")->check(CLI::IsMember({"ascii", "utf8", "gb18030"}))->capture_default_str();
   app.add_option("--patient-id", options.patient_id, "Patient ID (default: TEST-<seed>)");
+  std::string site = "a";
+  app.add_option("--site", site, "Scanner: a (3 T), b (1.5 T, noisier), c (3 T, sharper)")->check(CLI::IsMember({"a", "b", "c"}))->capture_default_str();
+  app.add_option("--age", options.age_years, "Age in years")->check(CLI::Range(0, 120))->capture_default_str();
+  app.add_option("--reader", options.reader, "0: contours on the true surface; another number: a reader who strays from it by up to 1.2 mm")->capture_default_str();
+  app.add_option("--motion-mm", options.motion_mm, "T1C and T1C-FS are moved against T2 by so much")->check(CLI::Range(0.0, 10.0))->capture_default_str();
   app.add_flag("--no-node", no_node, "Without the second ROI, GTVnd");
   app.add_flag("--oblique", options.oblique, "Tilted slices");
   app.add_flag("--enhanced", options.enhanced, "Enhanced MR objects for the anatomical series");
@@ -37,6 +42,7 @@ int main(int argc, char** argv) {
   }
   options.small = size == "small";
   options.node = !no_node;
+  options.site = site == "b" ? Site::b : site == "c" ? Site::c : Site::a;
   options.roi = roi == "none" ? RoiObject::none : roi == "seg" ? RoiObject::seg : roi == "both" ? RoiObject::both : RoiObject::rtstruct;
   options.charset = charset == "utf8" ? Charset::utf8 : charset == "gb18030" ? Charset::gb18030 : Charset::ascii;
   const auto parsed = parse_bad_case(bad);

@@ -75,6 +75,8 @@ float gaussian_noise(std::uint64_t stream, std::uint64_t index) {
   return static_cast<float>(sum - 4 * 65535) / (65536.0f * 0.8164966f);
 }
 
+double smooth_field(const Vector3& point_mm, double cell_mm, std::uint64_t stream) { return static_cast<double>(smooth_noise(point_mm, cell_mm, stream)[0]); }
+
 double uniform_number(std::uint64_t stream, std::uint64_t index) {
   return static_cast<double>(mix(mix(stream) ^ (index + 1) * 0x2545F4914F6CDD1Dull) >> 11) / 9007199254740992.0;
 }
@@ -123,7 +125,7 @@ NpcPhantom::NpcPhantom(const PhantomSettings& settings) : settings_(settings) {
       const bool enhanced = contrast == Contrast::t1c || contrast == Contrast::t1c_fs;
       const bool fat_suppressed = contrast == Contrast::t1c_fs || contrast == Contrast::dwi_b0 || contrast == Contrast::dwi_b800;
       const double t1 = enhanced ? facts[t].t1_enhanced_ms : facts[t].t1_ms;
-      double s = facts[t].density * (1 - std::exp(-repetition / t1)) * std::exp(-echo / facts[t].t2_ms);
+      double s = facts[t].density * (1 - std::exp(-repetition / t1)) * std::exp(-echo * settings_.echo_factor / facts[t].t2_ms);
       if (fat_suppressed) s *= 1 - 0.9 * facts[t].fat;
       if (contrast == Contrast::dwi_b800) s *= std::exp(-0.8 * facts[t].adc_um2_per_ms);
       // Gains that fill a 12-bit range without reaching its end.

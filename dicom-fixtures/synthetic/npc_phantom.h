@@ -18,6 +18,7 @@ struct PhantomSettings {
   std::uint64_t seed = 1;
   double tumour_ml = 25;   // volume enclosed by the surface of the tumour
   double response = 0.5;   // 0..1: heterogeneous, necrotic and lobulated, to even and compact
+  double echo_factor = 1;  // echo times of the scanner, as a multiple of those of sequence_times
 };
 
 /// Repetition and echo time of a contrast.
@@ -88,6 +89,8 @@ class NpcPhantom {
 
 /// Normally distributed noise of standard deviation 1 that depends on nothing but its arguments.
 [[nodiscard]] float gaussian_noise(std::uint64_t stream, std::uint64_t index);
+/// A smooth field in about [-1, 1] that changes over cell_mm and depends on nothing but its arguments.
+[[nodiscard]] double smooth_field(const Vector3& point_mm, double cell_mm, std::uint64_t stream);
 /// A number in [0, 1) that depends on nothing but its arguments.
 [[nodiscard]] double uniform_number(std::uint64_t stream, std::uint64_t index);
 

@@ -48,6 +48,15 @@ constexpr std::array sequence_table{
     SequenceFacts{"t1cfs", "T1C-FS", "T1CFS", "Ax T1 FS +C", "\xE5\xA2\x9E\xE5\xBC\xBA T1 \xE5\x8E\x8B\xE8\x84\x82", "SE", "SK", "FS", "*tse2d1_3", 8, "094955", 3},
 };
 
+struct SiteFacts {
+  const char *model, *field_t, *frequency_mhz, *serial;
+  double gain_t1, gain_t2, gain_diffusion, noise, echo_factor;
+  float blur;  // more of it, in the plane
+};
+constexpr SiteFacts site_table[] = {{"Choana phantom", "3", "123.2", "0", 1, 1, 1, 1, 1, 0},
+                                    {"Choana phantom B", "1.5", "63.9", "1", 0.78, 0.85, 0.9, 1.35, 1.08, 0.05f},
+                                    {"Choana phantom C", "3", "127.7", "2", 1.15, 1.1, 1.12, 0.8, 0.94, 0.02f}};
+
 const SequenceFacts* find_sequence(std::string_view name) {
   for (const auto& facts : sequence_table)
     if (facts.sequence == name) return &facts;
@@ -104,13 +113,17 @@ struct StoredSeries {
 class StudyWriter {
  public:
   StudyWriter(const NpcStudyOptions& options, std::filesystem::path folder)
-      : options_(options), folder_(std::move(folder)), phantom_({options.seed, options.tumour_ml, options.response}) {}
+      : options_(options), folder_(std::move(folder)), site_(site_table[static_cast<std::size_t>(options.site)]),
+        phantom_({options.seed, options.tumour_ml, options.response, site_.echo_factor}) {}
 
   Result<NpcStudy> write();
 
  private:
   [[nodiscard]] std::string uid(std::string_view role, const std::string& name = {}) const { return derive_uid("fixture-" + std::string(role), key_ + "|" + name); }
   [[nodiscard]] VolumeGeometry grid_of(bool diffusion) const;
+  [[nodiscard]] VolumeGeometry moved(const VolumeGeometry& grid, std::uint64_t stream) const;
+  [[nodiscard]] double drawn_distance_mm(const Vector3& point_mm) const;
+  [[nodiscard]] double drawn_reach_mm() const { return phantom_.tumour_reach_mm() + (options_.reader == 0 ? 0 : 2); }
   [[nodiscard]] std::string text_of(std::string_view ascii, std::string_view chinese) const {
     return std::string(options_.charset == Charset::ascii ? ascii : chinese);
   }
@@ -127,6 +140,7 @@ class StudyWriter {
 
   const NpcStudyOptions& options_;
   std::filesystem::path folder_;
+  const SiteFacts& site_;
   NpcPhantom phantom_;
   std::string key_;
   std::vector<StoredSeries> series_;
@@ -149,6 +163,27 @@ VolumeGeometry StudyWriter::grid_of(bool diffusion) const {
   return VolumeGeometry::make(size, spacing, wanted - centre, direction, study_.frame_of_reference_uid).value();
 }
 
+// Where the anatomy lies for a series during which the patient had moved: the same voxels, seen from elsewhere.
+VolumeGeometry StudyWriter::moved(const VolumeGeometry& grid, std::uint64_t stream) const {
+  const auto number = [&](std::uint64_t n) { return 2 * uniform_number(options_.seed ^ 0x30710 ^ stream, n) - 1; };
+  Vector3 shift{number(0), number(1), number(2)};
+  shift = options_.motion_mm / std::max(norm(shift), 1e-3) * shift;
+  const double a = options_.motion_mm / 2 * number(3) * std::numbers::pi / 180, c = std::cos(a), s = std::sin(a);
+  const Matrix3& d = grid.direction();
+  const Matrix3 turned{c * d[0] - s * d[3], c * d[1] - s * d[4], c * d[2] - s * d[5], s * d[0] + c * d[3], s * d[1] + c * d[4], s * d[2] + c * d[5], d[6], d[7], d[8]};
+  const Vector3 o = grid.origin_mm();
+  const Vector3 origin{c * o[0] - s * o[1] + shift[0], s * o[0] + c * o[1] + shift[1], o[2] + shift[2]};
+  return VolumeGeometry::make(grid.size(), grid.spacing_mm(), origin, turned).value();
+}
+
+// What a reader takes for the surface: negative inside.
+double StudyWriter::drawn_distance_mm(const Vector3& point_mm) const {
+  const double distance = phantom_.tumour_distance_mm(point_mm);
+  if (options_.reader == 0) return distance;
+  const auto stream = static_cast<std::uint64_t>(options_.reader) * 0x9E3779B97F4A7C15ull ^ options_.seed;
+  return distance + 0.9 * smooth_field(point_mm, 9, stream) + 0.3 * (2 * uniform_number(stream, 1) - 1);
+}
+
 // Three-tap blur in the plane: the point spread of an MR image.
 void blur(std::vector<float>& voxels, const Index3& size, float side) {
   const auto columns = static_cast<std::size_t>(size[0]), rows = static_cast<std::size_t>(size[1]);
@@ -162,6 +197,11 @@ void blur(std::vector<float>& voxels, const Index3& size, float side) {
     for (std::size_t j = 0; j < rows; ++j) pass((k * rows + j) * columns, 1, columns);
     for (std::size_t i = 0; i < columns; ++i) pass(k * rows * columns + i, columns, rows);
   }
+}
+
+void scale(std::vector<float>& voxels, double gain) {
+  if (gain == 1) return;
+  for (float& voxel : voxels) voxel *= static_cast<float>(gain);
 }
 
 // Magnitude of a signal with complex Gaussian noise.
@@ -189,12 +229,16 @@ Status StudyWriter::make_series() {
   if (!contrasts.empty()) {
     const VolumeGeometry grid = grid_of(false);
     auto images = phantom_.paint(grid, contrasts);
+    for (std::size_t c = 0; c < contrasts.size(); ++c)
+      if (options_.motion_mm > 0 && (contrasts[c] == Contrast::t1c || contrasts[c] == Contrast::t1c_fs))
+        images[c] = std::move(phantom_.paint(moved(grid, static_cast<std::uint64_t>(contrasts[c])), {contrasts[c]}).front());
     for (std::size_t c = 0; c < contrasts.size(); ++c) {
       StoredSeries series;
       series.facts = painted[c];
       series.grid = grid;
-      blur(images[c], grid.size(), options_.small ? 0.06f : 0.14f);
-      series.volumes.push_back(with_rician_noise(images[c], contrasts[c] == Contrast::t2 ? 13.0f : 15.0f, noise + 11 * (c + 1)));
+      blur(images[c], grid.size(), (options_.small ? 0.06f : 0.14f) + site_.blur);
+      scale(images[c], contrasts[c] == Contrast::t2 ? site_.gain_t2 : site_.gain_t1);
+      series.volumes.push_back(with_rician_noise(images[c], (contrasts[c] == Contrast::t2 ? 13.0f : 15.0f) * static_cast<float>(site_.noise), noise + 11 * (c + 1)));
       series_.push_back(std::move(series));
     }
   }
@@ -203,8 +247,9 @@ Status StudyWriter::make_series() {
     auto images = phantom_.paint(grid, {Contrast::dwi_b0, Contrast::dwi_b800});
     std::vector<std::vector<std::uint16_t>> stored;
     for (std::size_t b = 0; b < 2; ++b) {
-      blur(images[b], grid.size(), options_.small ? 0.08f : 0.2f);
-      stored.push_back(with_rician_noise(images[b], 9.0f, noise + 101 + b));
+      blur(images[b], grid.size(), (options_.small ? 0.08f : 0.2f) + site_.blur);
+      scale(images[b], site_.gain_diffusion);
+      stored.push_back(with_rician_noise(images[b], 9.0f * static_cast<float>(site_.noise), noise + 101 + b));
     }
     if (wants("adc")) {
       // From the stored pixels, as a scanner does; stored in units of 0.5e-6 mm2/s so that a rescale slope must be applied.
@@ -260,13 +305,16 @@ void StudyWriter::common_modules(DcmItem& data, std::string_view sop_class, std:
   put(data, DCM_ReferringPhysicianName, "");
   put(data, DCM_StudyDescription, text_of("MR nasopharynx (synthetic)", "\xE9\xBC\xBB\xE5\x92\xBD\xE9\x83\xA8 MR (\xE5\x90\x88\xE6\x88\x90)"));
   put(data, DCM_SeriesDescription, description);
-  put(data, DCM_ManufacturerModelName, "Choana phantom");
+  put(data, DCM_ManufacturerModelName, site_.model);
   put(data, DCM_PatientName, text_of("Test^Patient", "\xE6\xB5\x8B\xE8\xAF\x95^\xE7\x97\x85\xE4\xBA\xBA"));
   put(data, DCM_PatientID, study_.patient_id);
-  put(data, DCM_PatientBirthDate, "19700101");
+  // Born on 1 January: the age at the study's date in January is the difference of the years.
+  put(data, DCM_PatientBirthDate, std::to_string(2026 - options_.age_years) + "0101");
   put(data, DCM_PatientSex, options_.seed % 2 == 0 ? "F" : "M");
-  put(data, DCM_PatientAge, "056Y");
-  put(data, DCM_DeviceSerialNumber, "0");
+  char age[8];
+  std::snprintf(age, sizeof age, "%03dY", options_.age_years);
+  put(data, DCM_PatientAge, age);
+  put(data, DCM_DeviceSerialNumber, site_.serial);
   put(data, DCM_SoftwareVersions, "1");
   put(data, DCM_StudyInstanceUID, study_.study_instance_uid);
   put(data, DCM_SeriesInstanceUID, series_uid);
@@ -289,11 +337,11 @@ void StudyWriter::acquisition_modules(DcmItem& data, const StoredSeries& series)
   put(data, DCM_MRAcquisitionType, "2D");
   put(data, DCM_SequenceName, facts.sequence_name);
   put(data, DCM_RepetitionTime, decimal(times.repetition_ms));
-  put(data, DCM_EchoTime, decimal(times.echo_ms));
+  put(data, DCM_EchoTime, decimal(times.echo_ms * site_.echo_factor));
   put(data, DCM_NumberOfAverages, "2");
-  put(data, DCM_ImagingFrequency, "123.2");
+  put(data, DCM_ImagingFrequency, site_.frequency_mhz);
   put(data, DCM_ImagedNucleus, "1H");
-  put(data, DCM_MagneticFieldStrength, "3");
+  put(data, DCM_MagneticFieldStrength, site_.field_t);
   put(data, DCM_SpacingBetweenSlices, decimal(series.grid.spacing_mm()[2]));
   put(data, DCM_EchoTrainLength, std::to_string(facts.echo_train));
   put(data, DCM_PixelBandwidth, "250");
@@ -448,7 +496,7 @@ Status StudyWriter::write_enhanced(StoredSeries& series) {
   put(data, DCM_OversamplingPhase, "NONE");
   data.putAndInsertUint16(DCM_NumberOfKSpaceTrajectories, 1);
   put(data, DCM_KSpaceFiltering, "NONE");
-  data.putAndInsertFloat64(DCM_MagneticFieldStrength, 3);
+  data.putAndInsertFloat64(DCM_MagneticFieldStrength, std::strtod(site_.field_t, nullptr));
   put(data, DCM_ApplicableSafetyStandardAgency, "IEC");
   put(data, DCM_BodyPartExamined, "HEADNECK");
   put(data, DCM_PatientPosition, "HFS");
@@ -513,7 +561,7 @@ Status StudyWriter::write_enhanced(StoredSeries& series) {
     put(operating, DCM_OperatingModeType, kind);
     put(operating, DCM_OperatingMode, mode);
   }
-  append(shared, DCM_MREchoSequence).putAndInsertFloat64(DCM_EffectiveEchoTime, times.echo_ms);
+  append(shared, DCM_MREchoSequence).putAndInsertFloat64(DCM_EffectiveEchoTime, times.echo_ms * site_.echo_factor);
   DcmItem& modifier = append(shared, DCM_MRModifierSequence);
   put(modifier, DCM_InversionRecovery, "NO");
   put(modifier, DCM_FlowCompensation, "NONE");
@@ -536,7 +584,7 @@ Status StudyWriter::write_enhanced(StoredSeries& series) {
   put(imaging, DCM_MagnetizationTransfer, "NONE");
   put(imaging, DCM_BloodSignalNulling, "NO");
   put(imaging, DCM_Tagging, "NONE");
-  imaging.putAndInsertFloat64(DCM_TransmitterFrequency, 123.2);
+  imaging.putAndInsertFloat64(DCM_TransmitterFrequency, std::strtod(site_.frequency_mhz, nullptr));
   put(imaging, DCM_PixelBandwidth, "250");
   DcmItem& receive = append(shared, DCM_MRReceiveCoilSequence);
   put(receive, DCM_ReceiveCoilName, "HEADNECK");
@@ -620,7 +668,7 @@ Status StudyWriter::write_rtstruct(const StoredSeries& on) {
     double reach;
     std::function<double(const Vector3&)> distance;
   };
-  std::vector<Roi> rois{{"GTVp", "255\\96\\64", phantom_.tumour_centre_mm(), phantom_.tumour_reach_mm(), [&](const Vector3& p) { return phantom_.tumour_distance_mm(p); }}};
+  std::vector<Roi> rois{{"GTVp", "255\\96\\64", phantom_.tumour_centre_mm(), drawn_reach_mm(), [&](const Vector3& p) { return drawn_distance_mm(p); }}};
   if (options_.node) rois.push_back({"GTVnd", "64\\192\\255", phantom_.node_centre_mm(), phantom_.node_reach_mm(), [&](const Vector3& p) { return phantom_.node_distance_mm(p); }});
   int number = 0;
   for (const Roi& roi : rois) {
@@ -746,7 +794,7 @@ Status StudyWriter::write_seg(const StoredSeries& on) {
       for (int j = 0; j < grid.size()[1]; ++j)
         for (int i = 0; i < grid.size()[0]; ++i) {
           const Vector3 p = grid.index_to_patient({double(i), double(j), double(k)});
-          const bool inside = segment == 1 ? norm(p - phantom_.tumour_centre_mm()) <= phantom_.tumour_reach_mm() && phantom_.tumour_distance_mm(p) <= 0
+          const bool inside = segment == 1 ? norm(p - phantom_.tumour_centre_mm()) <= drawn_reach_mm() && drawn_distance_mm(p) <= 0
                                            : norm(p - phantom_.node_centre_mm()) <= phantom_.node_reach_mm() && phantom_.node_distance_mm(p) <= 0;
           if (inside) set.push_back(static_cast<std::size_t>(j) * static_cast<std::size_t>(grid.size()[0]) + static_cast<std::size_t>(i));
         }
@@ -820,6 +868,8 @@ Status StudyWriter::spoil(const StoredSeries& on) {
 Result<NpcStudy> StudyWriter::write() {
   if (!(options_.tumour_ml >= 0.5 && options_.tumour_ml <= 120)) return fail(ErrorCode::invalid_argument, "fixtures", "The tumour volume must be 0.5 to 120 ml.");
   if (!(options_.response >= 0 && options_.response <= 1)) return fail(ErrorCode::invalid_argument, "fixtures", "The response must be 0 to 1.");
+  if (options_.age_years < 0 || options_.age_years > 120) return fail(ErrorCode::invalid_argument, "fixtures", "The age must be 0 to 120 years.");
+  if (!(options_.motion_mm >= 0 && options_.motion_mm <= 10)) return fail(ErrorCode::invalid_argument, "fixtures", "The motion must be 0 to 10 mm.");
   if (options_.sequences.empty()) return fail(ErrorCode::invalid_argument, "fixtures", "At least one sequence is needed.");
   std::string sequences;
   for (const auto& sequence : options_.sequences) {
@@ -838,6 +888,10 @@ Result<NpcStudy> StudyWriter::write() {
   key_ = std::to_string(options_.seed) + "|" + (options_.small ? "small" : "full") + "|" + shape + "|" + (options_.oblique ? "oblique" : "straight") + "|" +
          (options_.enhanced ? "enhanced" : "classic") + "|" + std::to_string(static_cast<int>(options_.charset)) + "|" + options_.patient_id + "|" + (options_.node ? "node" : "") + "|" + sequences +
          "|" + std::string(to_string(options_.bad)) + "|" + options_.roi_on;
+  if (options_.site != Site::a) key_ += std::string("|site ") + site_.model;
+  if (options_.age_years != NpcStudyOptions{}.age_years) key_ += "|age " + std::to_string(options_.age_years);
+  if (options_.reader != 0) key_ += "|reader " + std::to_string(options_.reader);
+  if (options_.motion_mm != 0) key_ += "|motion " + decimal(options_.motion_mm);
   study_.patient_id = options_.patient_id.empty() ? "TEST-" + std::to_string(options_.seed) : options_.patient_id;
   study_.study_instance_uid = uid("study");
   study_.frame_of_reference_uid = uid("frame");

@@ -24,6 +24,9 @@ enum class BadCase {
 [[nodiscard]] std::string_view to_string(BadCase bad);
 [[nodiscard]] Result<BadCase> parse_bad_case(std::string_view text);
 
+/// Scanners that a cohort comes from. They differ in header (ManufacturerModelName, MagneticFieldStrength, EchoTime), signal, noise and sharpness.
+enum class Site { a, b, c };
+
 enum class Charset { ascii, utf8, gb18030 };
 enum class RoiObject { none, rtstruct, seg, both };
 
@@ -42,6 +45,10 @@ struct NpcStudyOptions {
   Charset charset = Charset::ascii;
   BadCase bad = BadCase::none;
   std::string patient_id;          // empty: TEST-<seed>
+  Site site = Site::a;
+  int age_years = 56;              // 0 to 120
+  int reader = 0;                  // 0: contours on the surface; another number: a reader whose contours wander from it by up to 1.2 mm
+  double motion_mm = 0;            // up to 10: T1C and T1C-FS are moved against T2 by so much, and turned by half as many degrees
 };
 
 struct NpcSeries {

@@ -60,9 +60,13 @@ struct DemoStudy {
   std::string patient_id;
 };
 
-Result<DemoStudy> prepare_study(const std::string& source, const fs::path& study_dir) {
+/// The synthetic study: five sequences, and the fat-suppressed one where a model cannot do without it.
+Result<DemoStudy> prepare_study(const std::string& source, const fs::path& study_dir, const std::vector<processing::PackageManifest>& manifests) {
   if (source.empty()) {
     fixtures::NpcStudyOptions options;
+    for (const processing::PackageManifest& manifest : manifests)
+      for (const processing::RequiredSequence& sequence : manifest.sequences)
+        if (sequence.required && sequence.accepts == std::vector<std::string>{"T1C-FS"} && options.sequences.back() != "t1cfs") options.sequences.emplace_back("t1cfs");
     auto written = fixtures::write_npc_study(options, study_dir);
     if (!written) return fail(written.error());
   }
@@ -104,13 +108,13 @@ std::vector<ClinicalValue> invented_values(const std::vector<processing::Package
 }
 
 /// Tell the node the clinical values of the patient, as a hospital's interface would.
-Status put_clinical(const fs::path& settings_file, const std::string& patient_id, const std::string& document) {
+Status put_clinical(const fs::path& settings_file, const std::string& patient_id, const std::string& document, bool invented) {
   auto settings = read_settings(settings_file);
   if (!settings) return fail(settings.error());
   auto answer = call_node(*settings, "PUT", "/api/v1/patients/" + url_segment(patient_id) + "/clinical", document);
   if (!answer) return fail(answer.error());
   if (answer->status != 204) return fail(ErrorCode::peer_refused, "demo", "The node refused the clinical values: " + answer->body);
-  say("clinical values set by PUT /api/v1/patients/{id}/clinical: " + document);
+  say(std::string(invented ? "the synthetic patient's clinical values, invented (training means)" : "clinical values") + ", set by PUT /api/v1/patients/{id}/clinical: " + document);
   return {};
 }
 
@@ -249,7 +253,7 @@ Result<int> demonstrate(const std::string& source, const fs::path& out, const st
     packages.push_back(*folder);
   }
   if (auto ready = prepare_folder(out); !ready) return fail(ready.error());
-  auto study = prepare_study(source, out / "study");
+  auto study = prepare_study(source, out / "study", manifests);
   if (!study) return fail(study.error());
   if (clinical.empty() && source.empty())
     if (const auto values = invented_values(manifests); !values.empty()) clinical = clinical_values_json(values);
@@ -278,7 +282,7 @@ Result<int> demonstrate(const std::string& source, const fs::path& out, const st
   say("node CHOANA on 127.0.0.1:" + std::to_string(dicom_port) + ", loopback PACS on 127.0.0.1:" + std::to_string(*pacs_port));
 
   if (!clinical.empty())
-    if (auto put = put_clinical(settings_file, study->patient_id, clinical); !put) return fail(put.error());
+    if (auto put = put_clinical(settings_file, study->patient_id, clinical, clinical_file.empty()); !put) return fail(put.error());
 
   const Stopwatch sending;
   if (auto sent = send_study(out / "study", dicom_port); !sent) return fail(sent.error());

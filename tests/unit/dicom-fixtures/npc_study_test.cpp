@@ -118,6 +118,58 @@ TEST(NpcStudy, ShowsTheResponseInTheTexture) {
   EXPECT_LT(series_of(*a, "T1C").tumour_mean, series_of(*b, "T1C").tumour_mean * 1.3);
 }
 
+TEST(NpcStudy, ComesFromTheSiteAskedForAndDiffersInHeaderAndSignal) {
+  const Folder folder;
+  auto options = small_study();
+  options.sequences = {"t2"};
+  options.age_years = 41;
+  const auto a = write_npc_study(options, folder / "a");
+  options.site = Site::b;
+  const auto b = write_npc_study(options, folder / "b");
+  ASSERT_TRUE(a && b);
+  const auto &from_a = series_of(*a, "T2").files[6], &from_b = series_of(*b, "T2").files[6];
+  EXPECT_EQ(text_of(from_a, DCM_ManufacturerModelName), "Choana phantom");
+  EXPECT_EQ(text_of(from_b, DCM_ManufacturerModelName), "Choana phantom B");
+  EXPECT_EQ(text_of(from_a, DCM_MagneticFieldStrength), "3");
+  EXPECT_EQ(text_of(from_b, DCM_MagneticFieldStrength), "1.5");
+  EXPECT_EQ(text_of(from_b, DCM_PatientAge), "041Y");
+  EXPECT_EQ(text_of(from_b, DCM_PatientBirthDate), "19850101");
+  EXPECT_NE(text_of(from_a, DCM_EchoTime), text_of(from_b, DCM_EchoTime));
+  EXPECT_LT(series_of(*b, "T2").tumour_mean, 0.95 * series_of(*a, "T2").tumour_mean);
+  EXPECT_NE(a->study_instance_uid, b->study_instance_uid);
+}
+
+TEST(NpcStudy, IsDrawnBySeveralReadersWhoNearlyAgree) {
+  const Folder folder;
+  auto options = small_study();
+  options.sequences = {"t2"};
+  const auto exact = write_npc_study(options, folder / "0");
+  ASSERT_TRUE(exact);
+  for (const int reader : {1, 2}) {
+    options.reader = reader;
+    const auto drawn = write_npc_study(options, folder / std::to_string(reader));
+    ASSERT_TRUE(drawn);
+    EXPECT_NE(drawn->contour_volume_ml, exact->contour_volume_ml);
+    EXPECT_NEAR(drawn->contour_volume_ml / exact->contour_volume_ml, 1, 0.12);
+    EXPECT_EQ(pixels_of(series_of(*drawn, "T2").files[6]), pixels_of(series_of(*exact, "T2").files[6])) << "only the contours differ";
+  }
+}
+
+TEST(NpcStudy, MovesThePatientBeforeTheContrastSeriesAlone) {
+  const Folder folder;
+  auto options = small_study();
+  options.sequences = {"t2", "t1c", "t1cfs"};
+  const auto still = write_npc_study(options, folder / "still");
+  options.motion_mm = 4;
+  const auto moved = write_npc_study(options, folder / "moved");
+  ASSERT_TRUE(still && moved);
+  EXPECT_EQ(pixels_of(series_of(*still, "T2").files[6]), pixels_of(series_of(*moved, "T2").files[6]));
+  for (const char* role : {"T1C", "T1C-FS"}) {
+    EXPECT_NE(pixels_of(series_of(*still, role).files[6]), pixels_of(series_of(*moved, role).files[6]));
+    EXPECT_EQ(text_of(series_of(*still, role).files[6], DCM_ImagePositionPatient), text_of(series_of(*moved, role).files[6], DCM_ImagePositionPatient)) << "headers do not tell";
+  }
+}
+
 TEST(NpcStudy, WritesChineseNamesInBothEncodings) {
   const Folder folder;
   for (const auto& [charset, name] : {std::pair{Charset::utf8, "ISO_IR 192"}, std::pair{Charset::gb18030, "GB18030"}}) {
@@ -186,6 +238,12 @@ TEST(NpcStudy, RefusesWhatMakesNoStudy) {
   options = small_study();
   options.tumour_ml = 500;
   EXPECT_EQ(write_npc_study(options, folder / "b").error().code, ErrorCode::invalid_argument);
+  options = small_study();
+  options.motion_mm = -1;
+  EXPECT_EQ(write_npc_study(options, folder / "d").error().code, ErrorCode::invalid_argument);
+  options = small_study();
+  options.age_years = 200;
+  EXPECT_EQ(write_npc_study(options, folder / "d").error().code, ErrorCode::invalid_argument);
   ASSERT_TRUE(write_npc_study(small_study(), folder / "c"));
   EXPECT_EQ(write_npc_study(small_study(), folder / "c").error().code, ErrorCode::invalid_argument);
 }
