@@ -4,10 +4,12 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "core/near_match.h"
+#include "processing/prediction/applicability.h"
 #include "processing/prediction/package_files.h"
 #include "processing/prediction/package_signature.h"
 #include "processing/prediction/readers/json_internal.h"
@@ -24,25 +26,14 @@ struct ModelPackage::Content {
   StageChain chain;
   std::vector<std::size_t> stage_of_output;
   SelftestReport selftest;
+  std::optional<TrainingDistance> distance;
+  int distance_stage = -1;                   // whose values it takes; -1: features
+  std::vector<std::size_t> distance_values;  // positions among them
 };
 
 namespace {
 
 tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "admit_package", sentence); }
-
-std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
-
-// "T2 primary original glcm Contrast": what a chart has room for.
-std::string label_of(const PackageFeature& feature) {
-  std::string label = feature.kind == "clinical" || feature.kind == "table" ? feature.id : feature.role + " " + feature.feature;
-  if (label.starts_with("clinical.")) label.erase(0, 9);
-  std::replace(label.begin(), label.end(), '_', ' ');
-  return label;
-}
 
 // Is the feature's region a habitat that the manifest makes on its role: habitat1 to the largest number there can be, or all of them?
 bool of_habitats(const PackageManifest& manifest, const PackageFeature& feature) {
@@ -156,6 +147,29 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
   auto content = std::make_shared<Content>();
   std::vector<std::string> ids;
   for (std::size_t s = 0; s < chain->size(); ++s) ids.push_back(chain->id(s));
+  if (const std::string& file = manifest->guard.distance_file; !file.empty()) {
+    const std::string* json = files.find(file);
+    if (json == nullptr) return refuse("uncertainty.distance names the file " + file.substr(0, 128) + ", which the package does not hold.");
+    auto distance = TrainingDistance::read(*json, file.substr(0, 128));
+    if (!distance) return fail(distance.error());
+    std::vector<std::string> names;
+    if (distance->of == "features") {
+      for (const PackageFeature& feature : manifest->features) names.push_back(feature.id);
+    } else {
+      content->distance_stage = chain->find(distance->of);
+      if (content->distance_stage < 0 || chain->is_learner(static_cast<std::size_t>(content->distance_stage))) {
+        ids.push_back("features");
+        return refuse(file.substr(0, 128) + ": 'of' is '" + distance->of.substr(0, 64) + "', which is neither features nor a stage that scales or harmonises." + did_you_mean(distance->of, ids));
+      }
+      names = chain->value_names(static_cast<std::size_t>(content->distance_stage));
+    }
+    for (const std::string& feature : distance->features) {
+      const auto at = std::find(names.begin(), names.end(), feature);
+      if (at == names.end()) return refuse(file.substr(0, 128) + " names '" + feature.substr(0, 256) + "', which is no value of " + distance->of + "." + did_you_mean(feature, names));
+      content->distance_values.push_back(static_cast<std::size_t>(at - names.begin()));
+    }
+    content->distance = std::move(*distance);
+  }
   for (OutputSpec& output : manifest->outputs) {
     const int stage = chain->find(output.from);
     if (stage < 0 || !chain->is_learner(static_cast<std::size_t>(stage)))
@@ -261,27 +275,57 @@ Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string,
   return outputs;
 }
 
-Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string, double>& inputs) const {
+Result<std::optional<double>> ModelPackage::squared_distance(const std::map<std::string, double>& inputs) const {
+  if (!content_->distance) return std::optional<double>{};
+  const auto row = admit_row(content_->manifest, inputs);
+  if (!row) return fail(row.error());
+  const std::vector<double>* values = &*row;
+  std::vector<StageScore> scores;
+  if (content_->distance_stage >= 0) {
+    auto run = content_->chain.run(*row);
+    if (!run) return fail(run.error());
+    scores = std::move(*run);
+    values = &scores[static_cast<std::size_t>(content_->distance_stage)].values;
+  }
+  std::vector<double> selected;
+  for (const std::size_t at : content_->distance_values) {
+    if (std::isnan((*values)[at])) return std::optional<double>{};
+    selected.push_back((*values)[at]);
+  }
+  return std::optional<double>(content_->distance->squared(selected));
+}
+
+Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string, double>& inputs, const PredictionContext& context) const {
   const PackageManifest& manifest = content_->manifest;
   auto scores = score(inputs, true);
   if (!scores) return fail(scores.error());
 
   Applicability applicability;
-  for (const PackageFeature& feature : manifest.features) {
-    const auto value = inputs.find(feature.id);
-    if (!manifest.guard.enabled || value == inputs.end() || std::isnan(value->second)) continue;
-    if (!(value->second < feature.q01) && !(value->second > feature.q99)) continue;  // also where a quantile is not given
-    const std::string unit = feature.unit == "1" ? "" : " " + feature.unit;
-    applicability.flags.push_back(label_of(feature) + " is " + short_number(value->second) + unit + ", outside the training range of " +
-                                  short_number(feature.q01) + " to " + short_number(feature.q99) + unit + ".");
-  }
+  applicability.flags = applicability_flags(manifest, inputs, context);
   applicability.inside = static_cast<int>(applicability.flags.size()) <= manifest.guard.max_flagged;
-  if (!applicability.inside && manifest.guard.withhold) {
+  bool withhold = !applicability.inside && manifest.guard.withhold;
+  std::string why = std::to_string(applicability.flags.size()) + " of its properties outside the training data or not known, " + std::to_string(manifest.guard.max_flagged) + " allowed";
+  if (content_->distance) {
+    const auto squared = squared_distance(inputs);
+    if (!squared) return fail(squared.error());
+    const TrainingDistance& distance = *content_->distance;
+    // The features may each lie in their range and still be a combination that training never saw. One such flag is enough.
+    if (!*squared || **squared > distance.limit) {
+      std::string sentence = *squared ? "The features together lie far from the training data: squared Mahalanobis distance " + (std::isfinite(**squared) ? short_number(**squared) : "beyond measure") +
+                                            ", limit " + short_number(distance.limit)
+                                      : std::string("The distance of the features from the training data is not known, because a value is missing; limit ") + short_number(distance.limit);
+      if (distance.quantile) sentence += " (the " + short_number(100 * *distance.quantile) + " % quantile of the training data)";
+      applicability.flags.push_back(sentence + ".");
+      applicability.inside = false;
+      if (manifest.guard.distance_withhold && !withhold) why = "its features together are too far from it";
+      withhold = withhold || manifest.guard.distance_withhold;
+    }
+  }
+  if (withhold) {
     std::string all;
     for (const std::string& flag : applicability.flags) all += " " + flag;
     return fail(ErrorCode::outside_training_range, "predict",
-                "The model " + manifest.id + " withholds its prediction, because this case is unlike its training data (" +
-                    std::to_string(applicability.flags.size()) + " features outside their range, " + std::to_string(manifest.guard.max_flagged) + " allowed)." + all);
+                "The model " + manifest.id + " withholds its prediction, because this case is unlike its training data (" + why + ")." + all);
   }
 
   std::vector<Prediction> predictions;

@@ -3,12 +3,14 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/prediction.h"
 #include "core/result.h"
 #include "processing/prediction/package_manifest.h"
+#include "processing/prediction/prediction_context.h"
 
 namespace choana::processing {
 
@@ -54,8 +56,13 @@ class ModelPackage {
 
   /// Predict for a report: outputs in the manifest's order (one prediction a class), each with threshold group,
   /// explanation (left empty where none can be shown) and applicability. Probabilities stand in percent.
+  /// context: what the package's ranges of acquisition and volume are held against; what is not there is flagged as unknown.
   /// Errors: as `score`, and outside_training_range where the package withholds its prediction.
-  [[nodiscard]] Result<std::vector<Prediction>> predict(const std::map<std::string, double>& inputs) const;
+  [[nodiscard]] Result<std::vector<Prediction>> predict(const std::map<std::string, double>& inputs, const PredictionContext& context = {}) const;
+
+  /// Squared Mahalanobis distance of a row from the training data (uncertainty.distance); nothing where the package has none or a value is missing.
+  /// Errors: as `score`.
+  [[nodiscard]] Result<std::optional<double>> squared_distance(const std::map<std::string, double>& inputs) const;
 
  private:
   struct Content;

@@ -11,6 +11,13 @@
 
 namespace choana::processing {
 
+/// What the training series had of one attribute of acquisition: from `low` to `high`, both included.
+struct AcquisitionRange {
+  std::string attribute;  // acquisition_attributes() in applicability.h: repetition_time_ms, pixel_spacing_mm, ...
+  double low = 0;
+  double high = 0;
+};
+
 /// A series that a model needs, by role.
 struct RequiredSequence {
   std::string role;                  // as features and extraction name it
@@ -18,6 +25,8 @@ struct RequiredSequence {
   std::vector<std::string> accepts;  // roles of series that may take this place, most wanted first; holds `role` if nothing else was said
   std::string modality;              // information for people: MR
   std::string plane;                 // information for people: axial
+  std::vector<AcquisitionRange> acquisition;  // of the training data; outside is flagged
+  std::vector<std::string> manufacturers;     // of the training data; empty: not stated
 };
 
 /// A region that a model needs.
@@ -26,6 +35,8 @@ struct RequiredRoi {
   std::vector<std::string> name_patterns;  // names a delineation may carry, most wanted first (roi_name_pattern.h)
   std::vector<std::string> of_roles;       // measured on the series of these roles
   bool required = true;
+  std::optional<double> volume_min_ml;     // of the training data; outside is flagged. Both or none
+  std::optional<double> volume_max_ml;
 
   /// Position of the first pattern that a delineation's name matches, or nothing.
   [[nodiscard]] std::optional<std::size_t> rank_of(std::string_view delineation_name) const;
@@ -126,11 +137,25 @@ struct ExplainSpec {
 /// What becomes of a value that is not there: refuse (no prediction), pass (the model has its own rule).
 enum class MissingRule { refuse, pass };
 
-/// Is this patient like the training data? A feature outside its 1 % to 99 % training range is flagged.
+/// Is this patient like the training data? A feature outside its 1 % to 99 % training range is flagged; so are an acquisition and a volume
+/// outside theirs, and what should be known of them and is not.
 struct GuardSpec {
-  bool enabled = true;
+  bool enabled = true;    // the features' ranges are checked
   int max_flagged = 0;    // up to here the patient still counts as inside
   bool withhold = false;  // beyond it: no prediction; otherwise a prediction with its flags
+  std::string distance_file;       // distance.json; empty: no distance is checked
+  bool distance_withhold = false;  // beyond its limit: no prediction
+};
+
+/// How the region is perturbed to see how much the prediction depends on how exactly it was drawn.
+struct RobustnessSpec {
+  int count = 20;              // perturbed regions
+  int seed = 1;
+  double translation_mm = 0.5; // standard deviation of the shift along each axis
+  double rotation_deg = 2;     // standard deviation of the angle about an axis of random direction
+  double boundary_mm = 0.5;    // standard deviation of growth (or shrinkage) of the boundary
+  double coverage = 0.95;      // share of the perturbed predictions that the interval holds
+  double moved_sd = 0.5;       // a feature is named when its perturbed values spread by more than this share of train_sd
 };
 
 /// What manifest.yaml, features.csv and extraction/*.yaml say: everything about a model but its parameters.
@@ -159,6 +184,7 @@ struct PackageManifest {
   std::map<std::string, MissingRule> missing_by_kind;
   std::map<std::string, MissingRule> missing_by_feature;
   GuardSpec guard;
+  std::optional<RobustnessSpec> robustness;
   double selftest_tolerance = 1e-12;  // relative to max(1, |expected|), of every stage
   std::string key_id;                 // of the key that signed the package: "ed25519:" and the public key in base64; empty: unsigned
   // files named by the manifest, relative to the package

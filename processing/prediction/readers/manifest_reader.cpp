@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <set>
 #include <utility>
 
 #include "core/near_match.h"
+#include "processing/prediction/applicability.h"
 #include "processing/prediction/readers/document.h"
 #include "processing/prediction/readers/model_reader.h"
 #include "processing/prediction/readers/table.h"
@@ -170,6 +172,12 @@ class Section {
   std::vector<std::string> known_;
 };
 
+std::string short_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
 bool is_identifier(const std::string& text, const std::string& also, std::size_t length_max) {
   if (text.empty() || text.size() > length_max || !std::isalnum(static_cast<unsigned char>(text.front()))) return false;
   return std::all_of(text.begin(), text.end(), [&](char c) {
@@ -209,6 +217,28 @@ void read_intended_use(Section& root, PackageManifest& manifest) {
   if (manifest.intended_use.empty()) root.complain("intended_use", "says nothing: give a statement, a population or a timing");
 }
 
+// Two numbers, the lower one first.
+std::optional<std::pair<double, double>> read_range(Section& section, const std::string& key) {
+  if (section.find(key, false) == nullptr) return std::nullopt;
+  const std::vector<double> bounds = section.numbers(key);
+  if (bounds.size() != 2 || !(bounds[0] <= bounds[1])) {
+    section.complain(key, "must be two numbers, the lower one first");
+    return std::nullopt;
+  }
+  return std::pair{bounds[0], bounds[1]};
+}
+
+void read_acquisition(Section section, RequiredSequence& sequence) {
+  for (const AcquisitionAttribute& attribute : acquisition_attributes())
+    if (const auto range = read_range(section, std::string(attribute.key))) {
+      if (range->first < 0) section.complain(std::string(attribute.key), "must not be below 0");
+      sequence.acquisition.push_back({std::string(attribute.key), range->first, range->second});
+    }
+  sequence.manufacturers = section.words("manufacturer", false, 64);
+  if (sequence.manufacturers.size() > 64) section.complain("manufacturer", "has more than 64 names");
+  section.finish();
+}
+
 void read_inputs(Section& root, PackageManifest& manifest) {
   Section inputs = root.section("inputs", true);
   Section sequences = inputs.section("sequences");
@@ -224,6 +254,7 @@ void read_inputs(Section& root, PackageManifest& manifest) {
       sequence.modality = one.text("modality", false, 16);
       sequence.plane = one.text("plane", false, 16);
       one.skip("contrast");
+      read_acquisition(one.section("acquisition"), sequence);
       one.finish();
       if (sequence.required) manifest.required_roles.push_back(sequence.role);
       manifest.sequences.push_back(std::move(sequence));
@@ -242,6 +273,11 @@ void read_inputs(Section& root, PackageManifest& manifest) {
       if (roi.name_patterns.size() > 64) one.complain("names", "has more than 64 patterns");
       for (const std::string& pattern : roi.name_patterns)
         if (const Status status = check_roi_name_pattern(pattern); !status) one.complain("names", "is refused. " + status.error().message);
+      if (const auto volume = read_range(one, "volume_ml")) {
+        if (volume->first < 0) one.complain("volume_ml", "must not be below 0");
+        roi.volume_min_ml = volume->first;
+        roi.volume_max_ml = volume->second;
+      }
       if (one.flag("resegment", false)) one.complain("resegment", "is not supported: state the range in the extraction file (resegmentRange)");
       one.finish();
       for (const std::string& role : roi.of_roles)
@@ -463,6 +499,26 @@ MissingRule missing_rule_of(Section& section, const std::string& key) {
   return section.word(key, {"refuse", "pass"}) == "pass" ? MissingRule::pass : MissingRule::refuse;
 }
 
+void read_robustness(Section section, PackageManifest& manifest) {
+  if (!section.present()) return;
+  RobustnessSpec how;
+  how.count = section.integer("count", 5, 200).value_or(how.count);
+  how.seed = section.integer("seed", 0, 2'000'000'000).value_or(how.seed);
+  const auto bounded = [&](const char* key, double low, double high, double& target) {
+    const auto value = section.number(key);
+    if (!value) return;
+    if (!(*value >= low && *value <= high)) section.complain(key, "must lie between " + short_text(low) + " and " + short_text(high));
+    target = *value;
+  };
+  bounded("translation_mm", 0, 10, how.translation_mm);
+  bounded("rotation_deg", 0, 30, how.rotation_deg);
+  bounded("boundary_mm", 0, 10, how.boundary_mm);
+  bounded("coverage", 0.5, 1, how.coverage);
+  bounded("moved_sd", 0, 100, how.moved_sd);
+  section.finish();
+  manifest.robustness = how;
+}
+
 void read_rules(Section& root, PackageManifest& manifest) {
   Section explain = root.section("explain");
   if (explain.present())
@@ -502,7 +558,14 @@ void read_rules(Section& root, PackageManifest& manifest) {
   }
   manifest.guard.max_flagged = uncertainty.integer("max_flagged", 0, 100'000).value_or(0);
   manifest.guard.withhold = uncertainty.word("beyond", {"flag", "withhold"}, "flag") == "withhold";
+  Section distance = uncertainty.section("distance");
+  if (distance.present()) {
+    manifest.guard.distance_file = distance.text("file");
+    manifest.guard.distance_withhold = distance.word("beyond", {"flag", "withhold"}, "flag") == "withhold";
+    distance.finish();
+  }
   uncertainty.finish();
+  read_robustness(root.section("robustness"), manifest);
   Section calibration = root.section("calibration");
   calibration.word("method", {"none"}, "none");
   calibration.skip("evidence");

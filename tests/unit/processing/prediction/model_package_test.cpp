@@ -145,7 +145,7 @@ TEST(ModelPackage, FlagsWhatLiesOutsideTheTrainingRange) {
   EXPECT_FALSE(prediction->front().applicability.inside);
   EXPECT_LT(prediction->front().value, 95) << "and it does not look certain";
   ASSERT_EQ(prediction->front().applicability.flags.size(), 1U);
-  EXPECT_NE(prediction->front().applicability.flags[0].find("3.65e+05 mm3, outside the training range"), std::string::npos)
+  EXPECT_NE(prediction->front().applicability.flags[0].find("365,000 mm3, outside the training range"), std::string::npos)
       << prediction->front().applicability.flags[0];
 }
 
@@ -306,6 +306,27 @@ const Tampering tamperings[] = {
        c.write("selftest.csv", text.substr(0, end));
      }, true, ErrorCode::invalid_package, "at least 20"},
     {"a self-test without a stage", [](const PackageCopy& c) { c.replace("selftest.csv", ",forest.margin,", ",forest.note,"); }, true, ErrorCode::invalid_package, "forest.margin"},
+    {"a training range upside down", [](const PackageCopy& c) { c.replace("manifest.yaml", "T2: {required: true,", "T2: {required: true, acquisition: {echo_time_ms: [130, 60]},"); }, true, ErrorCode::invalid_package, "the lower one first"},
+    {"a training range of one number", [](const PackageCopy& c) { c.replace("manifest.yaml", "T2: {required: true,", "T2: {required: true, acquisition: {echo_time_ms: [60]},"); }, true, ErrorCode::invalid_package, "two numbers"},
+    {"a training range of something unknown", [](const PackageCopy& c) { c.replace("manifest.yaml", "T2: {required: true,", "T2: {required: true, acquisition: {echo_time: [60, 130]},"); }, true, ErrorCode::invalid_package, "Did you mean echo_time_ms"},
+    {"a negative volume", [](const PackageCopy& c) { c.replace("manifest.yaml", "primary: {required: true,", "primary: {required: true, volume_ml: [-1, 5],"); }, true, ErrorCode::invalid_package, "must not be below 0"},
+    {"a distance that is not there", [](const PackageCopy& c) { c.replace("manifest.yaml", "beyond: flag}", "beyond: flag, distance: {file: distance.json}}"); }, true, ErrorCode::invalid_package, "which the package does not hold"},
+    {"a distance of a learner", [](const PackageCopy& c) {
+       c.replace("manifest.yaml", "beyond: flag}", "beyond: flag, distance: {file: distance.json}}");
+       c.write("distance.json", R"({"format":"choana-distance/1","of":"forest","features":["x"],"mean":[0],"precision":[[1]],"limit":1})");
+     }, true, ErrorCode::invalid_package, "neither features nor a stage that scales"},
+    {"a distance of values that the stage has not", [](const PackageCopy& c) {
+       c.replace("manifest.yaml", "beyond: flag}", "beyond: flag, distance: {file: distance.json}}");
+       c.write("distance.json", R"({"format":"choana-distance/1","of":"scaled","features":["T2.primary.original_shape_Sphericty"],"mean":[0],"precision":[[1]],"limit":1})");
+     }, true, ErrorCode::invalid_package, "Did you mean T2.primary.original_shape_Sphericity"},
+    {"a distance that is not positive definite", [](const PackageCopy& c) {
+       c.replace("manifest.yaml", "beyond: flag}", "beyond: flag, distance: {file: distance.json}}");
+       c.write("distance.json", R"({"format":"choana-distance/1","of":"scaled","features":["T2.primary.original_shape_Sphericity"],"mean":[0],"precision":[[0]],"limit":1})");
+     }, true, ErrorCode::invalid_package, "not positive definite"},
+    {"a rule for a distance that there is not", [](const PackageCopy& c) { c.replace("manifest.yaml", "beyond: flag}", "beyond: flag, distance: {file: distance.json, beyond: ignore}}"); }, true, ErrorCode::invalid_package, "it may be flag, withhold"},
+    {"perturbations beyond their bounds", [](const PackageCopy& c) { c.replace("manifest.yaml", "thresholds:", "robustness: {translation_mm: 50}\nthresholds:"); }, true, ErrorCode::invalid_package, "between 0 and 10"},
+    {"perturbations of something unknown", [](const PackageCopy& c) { c.replace("manifest.yaml", "thresholds:", "robustness: {translation: 0.5}\nthresholds:"); }, true, ErrorCode::invalid_package, "Did you mean translation_mm"},
+    {"too few perturbations", [](const PackageCopy& c) { c.replace("manifest.yaml", "thresholds:", "robustness: {count: 1}\nthresholds:"); }, true, ErrorCode::invalid_package, "from 5 to 200"},
     {"performance that is no JSON", [](const PackageCopy& c) { c.write("performance.json", "AUC 1.0"); }, true, ErrorCode::invalid_package, "not valid JSON"},
 };
 
