@@ -524,39 +524,25 @@ class SqliteJobStore final : public JobStore {
 
   Result<StudyRevision> reopen_study(const std::string& study_instance_uid, const std::string& because, std::int64_t now_ms) override {
     return db_->change([&](session& sql) -> Result<StudyRevision> {
-      const auto study = find_study(sql, study_instance_uid);
-      if (!study) return fail(unknown_study());
-      const Integer number = study->study_number;
-      const Integer now = now_ms;
-      int active = 0;
-      sql << "SELECT count(*) FROM instance WHERE study = :s AND state = 'active'", use(number), into(active);
-      if (active == 0) return fail(not_found("The received objects of this study are no longer kept; send it again."));
-      const int revision = study->revision + 1;
-      sql << "UPDATE instance SET revision = :r WHERE study = :s AND state = 'active' AND revision = 0", use(revision), use(number);
-      sql << "UPDATE study SET revision = :r, updated_at = :n WHERE number = :s", use(revision), use(now), use(number);
-      insert_event(sql, number, "revision", "Revision " + std::to_string(revision) + ": " + because, now);
-      return StudyRevision{study->study_number, revision, true};
+      const auto next = next_revision(sql, study_instance_uid, now_ms);
+      if (!next) return fail(next.error());
+      insert_event(sql, next->study_number, "revision", "Revision " + std::to_string(next->revision) + ": " + because, now_ms);
+      return *next;
     });
   }
 
   Result<JobCreated> reprocess(const std::string& study_instance_uid, std::int64_t now_ms) override {
     return db_->change([&](session& sql) -> Result<JobCreated> {
-      const auto study = find_study(sql, study_instance_uid);
-      if (!study) return fail(unknown_study());
-      const Integer number = study->study_number;
+      const auto next = next_revision(sql, study_instance_uid, now_ms);
+      if (!next) return fail(next.error());
+      const Integer number = next->study_number;
       const Integer now = now_ms;
-      int active = 0;
-      sql << "SELECT count(*) FROM instance WHERE study = :s AND state = 'active'", use(number), into(active);
-      if (active == 0) return fail(not_found("The received objects of this study are no longer kept; send it again."));
-      const int revision = study->revision + 1;
       std::string key;
       std::string settings;
       sql << "SELECT key, settings_sha256 FROM job WHERE study = :s ORDER BY id DESC LIMIT 1", use(number), into(key), into(settings);
-      sql << "UPDATE instance SET revision = :r WHERE study = :s AND state = 'active' AND revision = 0", use(revision), use(number);
-      sql << "UPDATE study SET revision = :r WHERE number = :s", use(revision), use(number);
       insert_event(sql, number, "reprocess", "An operator asked for another run.", now);
-      const std::string next_key = sha256_hex("choana-reprocess|" + study_instance_uid + "|" + key + "|" + std::to_string(revision));
-      return insert_job(sql, number, next_key, revision, settings, now);
+      const std::string next_key = sha256_hex("choana-reprocess|" + study_instance_uid + "|" + key + "|" + std::to_string(next->revision));
+      return insert_job(sql, number, next_key, next->revision, settings, now);
     });
   }
 
@@ -849,6 +835,20 @@ class SqliteJobStore final : public JobStore {
  private:
   static Error stale_lease() {
     return {ErrorCode::invalid_argument, step, "This job is no longer held by this worker; its result is not taken.", {}};
+  }
+
+  // The study's next revision, with every object it has by now.
+  static Result<StudyRevision> next_revision(session& sql, const std::string& study_instance_uid, Integer now) {
+    const auto study = find_study(sql, study_instance_uid);
+    if (!study) return fail(unknown_study());
+    const Integer number = study->study_number;
+    int active = 0;
+    sql << "SELECT count(*) FROM instance WHERE study = :s AND state = 'active'", use(number), into(active);
+    if (active == 0) return fail(not_found("The received objects of this study are no longer kept; send it again."));
+    const int revision = study->revision + 1;
+    sql << "UPDATE instance SET revision = :r WHERE study = :s AND state = 'active' AND revision = 0", use(revision), use(number);
+    sql << "UPDATE study SET revision = :r, updated_at = :n WHERE number = :s", use(revision), use(now), use(number);
+    return StudyRevision{study->study_number, revision, true};
   }
 
   static bool own_result(session& sql, const std::string& sop_uid) {

@@ -9,7 +9,6 @@
 #include <iostream>
 #include <map>
 
-#include "processing/itk/image_file.h"
 #include "processing/preprocessing/discretiser.h"
 #include "processing/radiomics/families/surface_mesh.h"
 #include "processing/radiomics/feature_extractor.h"
@@ -20,33 +19,16 @@
 #include "processing/radiomics/matrices/run_length.h"
 #include "processing/radiomics/matrices/size_zone.h"
 #include "tests/support/csv.h"
+#include "tests/support/pyradiomics_reference.h"
 #include "tests/support/shared_data.h"
 
 namespace choana::processing {
 namespace {
 
-constexpr double relative_tolerance = 1e-6;
-/// For values that are 0 but for rounding.
-constexpr double absolute_tolerance = 1e-10;
-
-std::filesystem::path reference() { return test::shared_dir() / "reference/pyradiomics"; }
-
-struct Case {
-  ScalarVolume image;
-  MaskVolume mask;
-};
-
-const Case& load_case(const std::string& name) {
-  static std::map<std::string, Case> cases;
-  auto found = cases.find(name);
-  if (found == cases.end()) {
-    auto image = read_image_file(reference() / "images" / (name + "_image.nrrd"));
-    auto mask = read_mask_file(reference() / "images" / (name + "_label.nrrd"));
-    if (!image || !mask) throw std::runtime_error("cannot read " + name);
-    found = cases.emplace(name, Case{std::move(*image), std::move(*mask)}).first;
-  }
-  return found->second;
-}
+using Case = test::PyradiomicsCase;
+constexpr auto reference = test::pyradiomics_reference;
+constexpr auto load_case = test::pyradiomics_case;
+constexpr auto equals = test::equals_pyradiomics;
 
 /// A Python dictionary literal of settings as YAML: only None, True and False differ.
 std::string yaml_of_python(std::string text) {
@@ -70,7 +52,7 @@ struct Score {
     ++compared;
     const auto id = FeatureId::parse(feature);
     const auto value = id ? result.features.number(*id) : std::nullopt;
-    const bool fine = value && std::abs(*value - expected) <= std::max(absolute_tolerance, relative_tolerance * std::abs(expected));
+    const bool fine = value && equals(*value, expected);
     if (fine) ++equal;
     else if (first_failures.size() < 4000)
       first_failures += what + " " + feature + ": expected " + std::to_string(expected) + ", got " + (value ? std::to_string(*value) : "nothing") + "\n";

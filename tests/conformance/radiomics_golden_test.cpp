@@ -10,39 +10,19 @@
 #include <map>
 #include <sstream>
 
-#include "processing/itk/image_file.h"
 #include "processing/radiomics/feature_extractor.h"
 #include "processing/radiomics/filters/filter_catalogue.h"
 #include "tests/support/csv.h"
+#include "tests/support/pyradiomics_reference.h"
 #include "tests/support/shared_data.h"
 
 namespace choana::processing {
 namespace {
 
-constexpr double relative_tolerance = 1e-6;
-/// For values that are 0 but for rounding.
-constexpr double absolute_tolerance = 1e-10;
-
-std::filesystem::path reference() { return test::shared_dir() / "reference/pyradiomics"; }
-
-struct Case {
-  ScalarVolume image;
-  MaskVolume mask;
-};
-
-const Case& load_case(const std::string& name) {
-  static std::map<std::string, Case> cases;
-  auto found = cases.find(name);
-  if (found == cases.end()) {
-    auto image = read_image_file(reference() / "images" / (name + "_image.nrrd"));
-    auto mask = read_mask_file(reference() / "images" / (name + "_label.nrrd"));
-    if (!image || !mask) throw std::runtime_error("cannot read " + name);
-    found = cases.emplace(name, Case{std::move(*image), std::move(*mask)}).first;
-  }
-  return found->second;
-}
-
-bool equal(double value, double expected) { return std::abs(value - expected) <= std::max(absolute_tolerance, relative_tolerance * std::abs(expected)); }
+using Case = test::PyradiomicsCase;
+constexpr auto reference = test::pyradiomics_reference;
+constexpr auto load_case = test::pyradiomics_case;
+constexpr auto equal = test::equals_pyradiomics;
 
 /// A difference that rounding decides, by the item of section 9 that describes it; empty: not to be excused.
 std::string excuse(const FeatureId& id, double value, double expected) {

@@ -9,30 +9,15 @@
 #include "node/commands/model_command.h"
 #include "node/commands/predict_command.h"
 #include "processing/prediction/readers/table.h"
+#include "tests/support/command_call.h"
 
 namespace choana::node {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-Outcome call(int (*command)(int, char**), std::vector<std::string> words) {
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = command(static_cast<int>(words.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
+using Outcome = test::CommandOutcome;
+constexpr auto call = test::call_command;
 
 std::string demo(const std::string& name) { return std::string(CHOANA_SOURCE_DIR) + "/conf/models/" + name; }
 

@@ -7,31 +7,19 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "tests/support/command_call.h"
 
 namespace choana::node {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
+using Outcome = test::CommandOutcome;
 
-Outcome call(std::vector<std::string> words) {
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.code = run_selftest(static_cast<int>(words.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
+Outcome call(std::vector<std::string> words) { return test::call_command(run_selftest, std::move(words)); }
 
 TEST(SelftestCommand, PrintsEveryReferenceValueOfThePhantomAndTheSumAtTheEnd) {
   const Outcome outcome = call({"selftest", "--ibsi"});
