@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,23 +11,45 @@
 
 namespace choana::processing {
 
-/// An image network as a package brings it: a file of weights, how its input is made, and which of its values are the features.
+/// How an image network of a package is used: how its input is made, and which of its values are the features.
 struct DeepFeatureSettings {
   ImagePreparation preparation;
+  std::string input;         // name of the graph's input; empty: its only one
   std::string output;        // name of any value in the graph; empty: its only output
-  int first_index = 0;       // of the names: 0 or 1, as the paper counts
+  int first_index = 0;       // of the features' names: 0 or 1, as the paper counts
 };
 
-/// The values of one slice, in the network's order. Named "deep_<index>" from `first_index` on.
+/// The values of one slice, in the network's order. The first has the index `first_index`.
 struct DeepFeatures {
   std::vector<float> values;
   int slice = 0;
   std::vector<float> pixels;  // what the network saw, 0 to 255
 };
 
-/// Run the network on the slice where the region is largest. onnx: content of the file; name: for messages.
-/// Errors: those of read_onnx, OnnxSession and prepare_slice; invalid_package (the graph wants another input than one image of three channels).
-[[nodiscard]] Result<DeepFeatures> extract_deep_features(std::string_view onnx, const std::string& name, const SeriesVolume& series, const RegionOfInterest& region,
-                                                         const DeepFeatureSettings& settings);
+/// An image network made ready to run. Weights are read once; copies share them.
+class DeepNetwork {
+ public:
+  /// onnx: content of the file; name: of the file, for messages. The network is run once on a grey ramp of the prepared size, so that one that cannot
+  /// run, needs too much arithmetic or gives nothing finite is refused here. Errors: those of read_onnx and OnnxSession; invalid_package (the graph wants
+  /// another input than one image of three channels and that size, has several outputs and none is named, gives something else than features).
+  static Result<DeepNetwork> prepare(std::string_view onnx, const std::string& name, DeepFeatureSettings settings);
+
+  /// SHA-256 of the file, hex.
+  [[nodiscard]] const std::string& sha256() const;
+  [[nodiscard]] const DeepFeatureSettings& settings() const;
+  /// Number of features.
+  [[nodiscard]] std::size_t length() const;
+  /// Names a network by its file and content in results: "resnet50-1a2b3c4d".
+  [[nodiscard]] const std::string& label() const;
+
+  /// Run the network on the slice where the region is largest.
+  /// Errors: those of prepare_slice and OnnxSession; not_computable (a value that is not a number).
+  [[nodiscard]] Result<DeepFeatures> extract(const SeriesVolume& series, const RegionOfInterest& region) const;
+
+ private:
+  struct State;
+  explicit DeepNetwork(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
+};
 
 }  // namespace choana::processing

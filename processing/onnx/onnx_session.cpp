@@ -72,6 +72,7 @@ struct OnnxSession::State {
   std::vector<Step> steps;
   std::map<std::string, std::size_t> last_use;
   NetworkEngine engine;
+  double multiplications_left = 1e13;
 
   // -- making ready --
 
@@ -255,6 +256,33 @@ struct OnnxSession::State {
 
   // -- running --
 
+  /// About how many multiplications a call takes; at least one a value read.
+  static double multiplications_of(const OperatorCall& call) {
+    double read = 1, all = 1;
+    for (const Tensor* input : call.inputs)
+      if (input != nullptr) {
+        read += static_cast<double>(input->size());
+        all *= static_cast<double>(std::max<std::size_t>(input->size(), 1));
+      }
+    const Tensor *a = call.input(0), *b = call.input(1);
+    if (!call.node.domain.empty() || a == nullptr || b == nullptr) return read;
+    if (call.node.op == "Einsum") return all;
+    if (call.node.op == "MatMul" || call.node.op == "Gemm") {
+      const bool turned = call.node.op == "Gemm" && call.integer("transB", 0) != 0 && !b->shape.empty();
+      return read + static_cast<double>(a->size()) * static_cast<double>(b->shape.size() < 2 ? 1 : turned ? b->shape.front() : b->shape.back());
+    }
+    if (call.node.op == "Conv" && b->shape.size() > 2 && a->shape.size() == b->shape.size())
+      if (const auto window = read_window(call, a->shape, {b->shape.begin() + 2, b->shape.end()}))
+        return read + static_cast<double>(a->shape[0]) * static_cast<double>(b->size()) * static_cast<double>(product(window->output, 0, window->output.size()));
+    return read;
+  }
+
+  Status charge(const OperatorCall& call, double multiplications) {
+    multiplications_left -= multiplications;
+    if (multiplications_left >= 0) return {};
+    return fail(ErrorCode::limit_exceeded, "run_onnx", "The ONNX graph takes more arithmetic than is allowed (at " + call.node.op + " '" + call.node.name.substr(0, 64) + "').");
+  }
+
   const Tensor* plain_of(Value& value) {
     if (!value.plain) value.plain = std::make_shared<const Tensor>(NetworkEngine::to_plain(*value.blocked));
     return value.plain.get();
@@ -292,6 +320,7 @@ struct OnnxSession::State {
       call.inputs.push_back(tensor);
     }
     while (!call.inputs.empty() && call.inputs.back() == nullptr) call.inputs.pop_back();
+    if (auto status = charge(call, multiplications_of(call)); !status) return fail(status.error());
     call.run_body = [this, &values](const OnnxGraph& body, std::vector<Tensor> inputs) { return run_body(body, std::move(inputs), values); };
     const OperatorRow* row = find_operator(node.domain, node.op);
     auto results = row->run(call);
@@ -328,6 +357,8 @@ struct OnnxSession::State {
       std::vector<std::int64_t> result_shape{shape[0], weights->shape[0]};
       result_shape.insert(result_shape.end(), window->output.begin(), window->output.end());
       if (element_count(result_shape, tensor_elements_max) < 0) return fail(call.wrong("makes a tensor that is too large").value());
+      if (auto status = charge(call, static_cast<double>(shape[0]) * static_cast<double>(weights->size()) * static_cast<double>(product(window->output, 0, window->output.size()))); !status)
+        return fail(status.error());
       BlockedPointer added;
       bool overwrite = false;
       if (!step.added.empty()) {
@@ -468,8 +499,9 @@ Result<OnnxSession> OnnxSession::prepare(OnnxGraph graph, std::vector<std::strin
   }
 }
 
-Result<std::vector<Tensor>> OnnxSession::run(std::map<std::string, Tensor> inputs) {
+Result<std::vector<Tensor>> OnnxSession::run(std::map<std::string, Tensor> inputs, double multiplications_max) const {
   try {
+    state_->multiplications_left = multiplications_max;
     return state_->run_all(std::move(inputs));
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "run_onnx", "The ONNX graph needs more memory than there is.");

@@ -25,9 +25,11 @@ class OnnxSession {
   [[nodiscard]] const std::vector<OnnxInput>& inputs() const;
   [[nodiscard]] const std::vector<std::string>& outputs() const;
 
-  /// Run once. inputs: by name; types as declared, shapes fitting the declared ones. Not for several threads at once.
-  /// Errors: invalid_argument (an input is missing or does not fit), invalid_package (shapes that do not fit inside), out_of_memory.
-  [[nodiscard]] Result<std::vector<Tensor>> run(std::map<std::string, Tensor> inputs);
+  /// Run once. inputs: by name; types as declared, shapes fitting the declared ones. multiplications_max: a bound on the arithmetic (and so on the time)
+  /// that does not hang on a clock. Not for several threads at once.
+  /// Errors: invalid_argument (an input is missing or does not fit), invalid_package (shapes that do not fit inside), limit_exceeded (more arithmetic
+  /// than that), out_of_memory.
+  [[nodiscard]] Result<std::vector<Tensor>> run(std::map<std::string, Tensor> inputs, double multiplications_max = 1e13) const;
 
  private:
   struct State;

@@ -23,6 +23,7 @@ namespace choana::processing {
 struct ModelPackage::Content {
   PackageManifest manifest;
   std::string sha256;
+  std::vector<DeepNetwork> networks;
   StageChain chain;
   std::vector<std::size_t> stage_of_output;
   SelftestReport selftest;
@@ -76,6 +77,8 @@ Status check_features(const PackageManifest& manifest) {
       if (feature.kind == "radiomic" && !manifest.extraction_file.contains(feature.role)) return refuse(here + " is measured on " + feature.role + ", which has no extraction file.");
       continue;
     }
+    if (feature.kind == "deep" && !manifest.network_of(feature))
+      return refuse(here + " is a deep feature, but no network of `deep` on " + feature.role + " of " + feature.roi + " gives a '" + feature.feature.substr(0, 64) + "'.");
     if (roi == manifest.rois.end()) return refuse(here + " is measured in the region '" + feature.roi + "', which inputs.rois does not list and habitats do not make there.");
     if (std::find(roi->of_roles.begin(), roi->of_roles.end(), feature.role) == roi->of_roles.end())
       return refuse(here + " is measured on " + feature.role + ", but the region " + roi->name + " is not wanted there (inputs.rois." + roi->name + ".of).");
@@ -101,6 +104,27 @@ Status read_extraction(PackageManifest& manifest, const PackageFiles& files) {
     manifest.extraction[role] = *text;
   }
   return {};
+}
+
+// Every network that the manifest names, tried once; every deep feature lies within its network's output.
+Result<std::vector<DeepNetwork>> read_networks(const PackageManifest& manifest, const PackageFiles& files) {
+  std::vector<DeepNetwork> networks;
+  for (const RequiredNetwork& required : manifest.networks) {
+    const std::string* bytes = files.find(required.file);
+    if (bytes == nullptr) return refuse("deep names the network " + required.file.substr(0, 128) + ", which the package does not hold.");
+    auto network = DeepNetwork::prepare(*bytes, required.file, required.settings);
+    if (!network) return fail(network.error());
+    networks.push_back(std::move(*network));
+  }
+  for (const PackageFeature& feature : manifest.features) {
+    const auto n = manifest.network_of(feature);
+    if (!n) continue;
+    const RequiredNetwork& required = manifest.networks[*n];
+    if (const auto position = required.position_of(feature.feature); *position >= networks[*n].length())
+      return refuse("features.csv: " + feature.id + " lies beyond the network " + required.file + ", which gives " + std::to_string(networks[*n].length()) + " values (" + required.name + "_" +
+                    std::to_string(required.settings.first_index) + " to " + required.name + "_" + std::to_string(networks[*n].length() - 1 + static_cast<std::size_t>(required.settings.first_index)) + ").");
+  }
+  return networks;
 }
 
 Status read_performance(PackageManifest& manifest, const PackageFiles& files) {
@@ -141,6 +165,8 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
   if (const Status status = read_extraction(*manifest, files); !status) return fail(status.error());
   if (const Status status = read_performance(*manifest, files); !status) return fail(status.error());
   if (const Status status = check_features(*manifest); !status) return fail(status.error());
+  auto networks = read_networks(*manifest, files);
+  if (!networks) return fail(networks.error());
   auto chain = StageChain::build(*manifest, files.content);
   if (!chain) return fail(chain.error());
 
@@ -198,6 +224,7 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
   if (!report) return fail(report.error());
   content->manifest = std::move(*manifest);
   content->sha256 = files.sums_sha256;
+  content->networks = std::move(*networks);
   content->chain = std::move(*chain);
   content->selftest = *report;
   return ModelPackage(std::move(content));
@@ -207,6 +234,8 @@ const PackageManifest& ModelPackage::manifest() const { return content_->manifes
 const std::string& ModelPackage::sha256() const { return content_->sha256; }
 std::size_t ModelPackage::selftest_rows() const { return content_->selftest.rows; }
 double ModelPackage::selftest_deviation() const { return content_->selftest.largest_deviation; }
+
+const std::vector<DeepNetwork>& ModelPackage::networks() const { return content_->networks; }
 
 std::vector<std::string> ModelPackage::stage_summary() const {
   std::vector<std::string> lines;

@@ -44,6 +44,8 @@ class ModelPackage {
   [[nodiscard]] double selftest_deviation() const;
   /// "scaled standard, 9 inputs", one line a stage.
   [[nodiscard]] std::vector<std::string> stage_summary() const;
+  /// The networks of `manifest().networks`, in their order, ready to run.
+  [[nodiscard]] const std::vector<DeepNetwork>& networks() const;
   /// Number of values that an output has: 1, or the number of classes.
   [[nodiscard]] std::size_t classes_of(const OutputSpec& output) const;
   /// Names of the contributions of an output in their order; empty if it has no explanation.

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "processing/deep_features/deep_extractor.h"
 #include "processing/habitats/habitat_clustering.h"
 #include "processing/prediction/roi_name_pattern.h"
 
@@ -57,6 +58,19 @@ struct RequiredHabitats {
   std::vector<std::string> measured_on;  // roles whose series are measured in them; `on` if nothing else was said
   HabitatSettings settings;
   std::string scheme;                    // canonical JSON of all of this
+};
+
+/// An image network whose values are features: `name`_0, `name`_1, ... of a region on a series.
+struct RequiredNetwork {
+  std::string name;              // deep: features name deep_66
+  std::string on;                // role of the series
+  std::string of;                // region, as inputs.rois names it
+  std::string file;              // ONNX, relative to the package
+  DeepFeatureSettings settings;
+  std::string scheme;            // canonical JSON of all of this
+
+  /// Position of a feature in the network's output from its name ("deep_66"); nothing if it is none of this network's.
+  [[nodiscard]] std::optional<std::size_t> position_of(std::string_view feature) const;
 };
 
 /// A value that does not come from images.
@@ -172,6 +186,7 @@ struct PackageManifest {
   std::vector<RequiredSequence> sequences;
   std::vector<RequiredRoi> rois;
   std::vector<RequiredHabitats> habitats;
+  std::vector<RequiredNetwork> networks;
   std::vector<ClinicalInput> clinical;
   std::vector<PreparationStep> preprocessing;
   std::map<std::string, std::string> extraction;       // role -> text of its parameter file
@@ -194,6 +209,8 @@ struct PackageManifest {
   std::string background_file;  // rows of features for interventional explanations; empty: none
 
   [[nodiscard]] MissingRule missing_rule(const PackageFeature& feature) const;
+  /// Position of the network that gives a feature of kind deep; nothing if none does.
+  [[nodiscard]] std::optional<std::size_t> network_of(const PackageFeature& feature) const;
 };
 
 }  // namespace choana::processing

@@ -1,6 +1,7 @@
 #include "processing/prediction/readers/manifest_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -411,6 +412,89 @@ void read_habitats(Section& root, PackageManifest& manifest) {
   for (Section& one : root.sections("habitats", false)) read_one_habitats(one, manifest);
 }
 
+// A list of three numbers, one a channel.
+void read_channels(Section& one, const std::string& key, std::array<double, 3>& values, double low) {
+  if (one.find(key, false) == nullptr) return;
+  const auto numbers = one.numbers(key);
+  if (numbers.size() != 3 || std::any_of(numbers.begin(), numbers.end(), [&](double v) { return !(v >= low && v <= 1000); }))
+    return one.complain(key, "must be three numbers, one a channel, " + std::string(low > 0 ? "above 0" : "from -1000") + " to 1000");
+  std::copy(numbers.begin(), numbers.end(), values.begin());
+}
+
+void read_one_network(Section& one, PackageManifest& manifest) {
+  RequiredNetwork network;
+  DeepFeatureSettings& how = network.settings;
+  ImagePreparation& image = how.preparation;
+  network.name = one.text("name", false, 32);
+  if (network.name.empty()) network.name = "deep";
+  if (!is_identifier(network.name, "-", 32)) one.complain("name", "must be made of letters, digits and -: _ and a number follow");
+  network.on = one.text("on", true, 32);
+  if (std::none_of(manifest.sequences.begin(), manifest.sequences.end(), [&](const auto& s) { return s.role == network.on; }))
+    one.complain("on", "names the role '" + network.on.substr(0, 32) + "', which inputs.sequences does not list");
+  network.of = one.text("of", true, 64);
+  const auto roi = std::find_if(manifest.rois.begin(), manifest.rois.end(), [&](const auto& r) { return r.name == network.of; });
+  if (roi == manifest.rois.end())
+    one.complain("of", "names the region '" + network.of.substr(0, 64) + "', which inputs.rois does not list");
+  else if (std::find(roi->of_roles.begin(), roi->of_roles.end(), network.on) == roi->of_roles.end())
+    one.complain("of", "names a region that is not asked for on " + network.on);
+  network.file = one.text("network");
+  how.input = one.text("input", false, 256);
+  how.output = one.text("output", false, 256);
+  how.first_index = one.integer("first_index", 0, 1).value_or(0);
+  one.word("slice", {"largest_area"}, "largest_area");
+  one.word("channels", {"repeat_gray"}, "repeat_gray");
+  image.crop_to_region = one.word("crop", {"slice", "region"}, "slice") == "region";
+  if (const auto margin = one.number("margin_mm")) {
+    image.margin_mm = *margin;
+    if (!(*margin >= 0 && *margin <= 1000)) one.complain("margin_mm", "must lie between 0 and 1000");
+    if (!image.crop_to_region && *margin != 0) one.complain("margin_mm", "has no meaning without crop: region");
+  }
+  Section range = one.section("range");
+  const std::string by = range.word("by", {"min_max", "percentiles", "window"}, "min_max");
+  image.range = by == "percentiles" ? GreyRange::percentiles : by == "window" ? GreyRange::window : GreyRange::minimum_maximum;
+  const std::string of = range.word("of", {"slice", "volume", "region"}, "slice");
+  image.range_of = of == "volume" ? GreyRangeOf::volume : of == "region" ? GreyRangeOf::region : GreyRangeOf::slice;
+  const bool bounded = image.range != GreyRange::minimum_maximum;
+  if (bounded) {
+    image.low = range.number("low", true).value_or(0);
+    image.high = range.number("high", true).value_or(1);
+    if (!(image.low < image.high)) range.complain("low", "must lie below high");
+    if (image.range == GreyRange::percentiles && !(image.low >= 0 && image.high <= 100)) range.complain("low", "and high must be percentiles, 0 to 100");
+  }
+  range.finish();
+  image.eight_bits = one.flag("eight_bits", true);
+  Section resize = one.section("resize");
+  image.filter = resize.word("filter", {"bilinear", "bicubic"}, "bilinear") == "bicubic" ? ResizeFilter::bicubic : ResizeFilter::bilinear;
+  if (resize.find("size", false) != nullptr) {
+    const auto size = resize.numbers("size");
+    if (size.size() != 2 || std::any_of(size.begin(), size.end(), [](double n) { return !(n >= 8 && n <= 1024 && n == std::floor(n)); })) {
+      resize.complain("size", "must be [rows, columns], whole numbers from 8 to 1024");
+    } else {
+      image.rows = static_cast<int>(size[0]);
+      image.columns = static_cast<int>(size[1]);
+    }
+  }
+  resize.finish();
+  read_channels(one, "mean", image.mean, -1000);
+  read_channels(one, "sd", image.sd, 1e-6);
+  one.finish();
+  if (one.present()) network.scheme = to_canonical_json(*one.node());
+  for (const RequiredNetwork& other : manifest.networks)
+    if (other.name == network.name && other.on == network.on && other.of == network.of) one.complain("name", "is taken: two networks on one region of one series need two names");
+  manifest.networks.push_back(std::move(network));
+}
+
+void read_networks(Section& root, PackageManifest& manifest) {
+  const DocumentNode* node = root.find("deep", false);
+  if (node == nullptr) return;
+  if (node->kind == Kind::map) {
+    Section one = root.section("deep");
+    return read_one_network(one, manifest);
+  }
+  for (Section& one : root.sections("deep", false)) read_one_network(one, manifest);
+  if (manifest.networks.size() > 16) root.complain("deep", "has more than 16 networks");
+}
+
 void read_stages(Section& root, PackageManifest& manifest) {
   std::set<std::string> seen{"radiomic", "clinical", "deep", "habitat", "table", "features"};
   for (Section& one : root.sections("stages", true)) {
@@ -608,6 +692,7 @@ Result<PackageManifest> read_manifest(std::string_view yaml) {
     read_inputs(root, manifest);
     read_preprocessing(root, manifest);
     read_habitats(root, manifest);
+    read_networks(root, manifest);
     Section extraction = root.section("extraction");
     if (extraction.present())
       for (const auto& field : extraction.node()->fields) manifest.extraction_file[field.key] = extraction.text(field.key);

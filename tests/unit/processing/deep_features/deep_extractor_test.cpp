@@ -103,7 +103,11 @@ TEST(DeepFeatures, AreTheNamedValueOfTheNetwork) {
   settings.preparation.rows = 10;
   settings.preparation.mean = {0, 0, 0};
   settings.preparation.sd = {1, 1, 1};
-  const auto features = extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings);
+  const auto network = DeepNetwork::prepare(maker.bytes(), "model/a network.onnx", settings);
+  ASSERT_TRUE(network) << network.error().message;
+  EXPECT_EQ(network->length(), 2U);
+  EXPECT_EQ(network->label(), "a-network-" + network->sha256().substr(0, 8));
+  const auto features = network->extract(series(ramp()), region());
   ASSERT_TRUE(features) << features.error().message;
   double mean = 0;
   for (const float pixel : features->pixels) mean += pixel / 255.0 / 120;
@@ -111,10 +115,40 @@ TEST(DeepFeatures, AreTheNamedValueOfTheNetwork) {
   EXPECT_NEAR(features->values[0], -mean, 1e-6);
   EXPECT_NEAR(features->values[1], -2 * mean, 1e-6);
   settings.output = "flat";
-  EXPECT_NEAR(extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings)->values[0], mean, 1e-6);
+  EXPECT_NEAR(DeepNetwork::prepare(maker.bytes(), "network.onnx", settings)->extract(series(ramp()), region())->values[0], mean, 1e-6);
+}
+
+TEST(DeepFeatures, RefuseANetworkThatIsNotWhatThePackageSays) {
+  test::ModelMaker maker;
+  maker.input("image", {-1, 3, 10, 12}).weights("w", {2, 3, 1, 1}, {1, 0, 0, 0, 1, 1}).output("c");
+  maker.node("Conv", {"image", "w"}, {"c"});
+  DeepFeatureSettings settings;
+  settings.preparation.columns = 12;
+  settings.preparation.rows = 10;
+  const auto refusal = [&](const std::string& bytes) {
+    const auto network = DeepNetwork::prepare(bytes, "network.onnx", settings);
+    return network ? std::string() : network.error().message;
+  };
+  EXPECT_EQ(refusal(maker.bytes()), "");
+  EXPECT_NE(refusal("no network").find("no ONNX file"), std::string::npos);
   settings.output = "nothing";
-  EXPECT_EQ(extract_deep_features(maker.bytes(), "network.onnx", series(ramp()), region(), settings).error().code, ErrorCode::invalid_package);
-  EXPECT_EQ(extract_deep_features("no network", "network.onnx", series(ramp()), region(), settings).error().code, ErrorCode::invalid_package);
+  EXPECT_NE(refusal(maker.bytes()).find("makes no value named 'nothing'"), std::string::npos);
+  settings.output.clear();
+  settings.input = "picture";
+  EXPECT_NE(refusal(maker.bytes()).find("its input is 'image'"), std::string::npos);
+  settings.input.clear();
+  settings.preparation.rows = 12;
+  EXPECT_NE(refusal(maker.bytes()).find("wants 10 along axis 2"), std::string::npos);
+}
+
+TEST(DeepFeatures, RefuseANetworkThatWouldTakeTooLong) {
+  test::ModelMaker maker;
+  maker.input("image", {-1, 3, 1024, 1024}).weights("w0", {256, 3, 1, 1}, std::vector<float>(768, 0.1F)).weights("w", {256, 256, 3, 3}, std::vector<float>(589824, 0.001F)).output("c");
+  maker.node("Conv", {"image", "w0"}, {"x"});
+  test::ModelMaker::set(maker.node("Conv", {"x", "w"}, {"c"}), "pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  DeepFeatureSettings settings;
+  settings.preparation.columns = settings.preparation.rows = 1024;
+  EXPECT_EQ(DeepNetwork::prepare(maker.bytes(), "network.onnx", settings).error().code, ErrorCode::limit_exceeded);
 }
 
 }  // namespace
