@@ -1,0 +1,102 @@
+// The demonstration packages from DICOM to prediction, as `choana run --package NAME` does it.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/sha256.h"
+#include "dicom-fixtures/synthetic/npc_study.h"
+#include "node/study_folder.h"
+#include "node/study_job.h"
+#include "processing/prediction/model_package.h"
+#include "tests/support/temporary_folder.h"
+
+namespace choana::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What the demo tells the node of its invented patient: training means.
+std::vector<ClinicalValue> invented(const processing::PackageManifest& manifest) {
+  std::vector<ClinicalValue> values;
+  for (const processing::ClinicalInput& input : manifest.clinical)
+    for (const processing::PackageFeature& feature : manifest.features)
+      if (feature.id == "clinical." + input.name && input.name != "age")
+        values.push_back({input.name, input.whole_number ? std::round(feature.train_mean) : feature.train_mean, input.unit, "2026-01-02", "file"});
+  return values;
+}
+
+class SeedPackages : public testing::Test {
+ protected:
+  StudyFindings run(const std::string& name, const std::string& study) {
+    const std::string folder = std::string(CHOANA_SOURCE_DIR) + "/conf/models/" + name;
+    const auto package = processing::ModelPackage::load(folder);
+    EXPECT_TRUE(package) << to_string(package.error());
+    if (!package) return {};
+    auto scan = scan_study_folder(folder_ / study);
+    EXPECT_TRUE(scan && scan->studies.size() == 1);
+    StudyJobRequest request;
+    request.study_instance_uid = scan->studies.front().study_instance_uid;
+    for (const auto& instance : scan->studies.front().instances)
+      request.inputs.push_back({instance.file.string(), instance.sop_instance_uid, sha256_hex_of_file(instance.file).value()});
+    request.packages = {folder};
+    request.clinical = invented(package->manifest());
+    request.out_dir = (folder_ / ("out-" + name + study)).string();
+    request.threads = 2;
+    request.run.run_key = make_run_key(request, {}, 0);
+    request.run.run_date = "20260105";
+    request.run.run_time = "120000";
+    auto result = run_study_job(request);
+    EXPECT_TRUE(result) << to_string(result.error());
+    return result ? std::move(result->findings) : StudyFindings{};
+  }
+
+  void write(const std::string& name, const fixtures::NpcStudyOptions& options) { ASSERT_TRUE(fixtures::write_npc_study(options, folder_ / name)); }
+
+  test::TemporaryFolder temporary_;
+  fs::path folder_ = temporary_.path();
+};
+
+const char* const fast_packages[] = {"demo-s5-response"};
+
+TEST_F(SeedPackages, PredictTheStudyOfTheDemoWhichLiesInsideTheirTrainingRanges) {
+  write("study", {});
+  for (const char* name : fast_packages) {
+    SCOPED_TRACE(name);
+    const StudyFindings findings = run(name, "study");
+    ASSERT_EQ(findings.outcome, Outcome::reported) << findings.reason.message;
+    ASSERT_FALSE(findings.predictions.empty());
+    const Prediction& primary = findings.predictions.front();
+    EXPECT_GT(primary.value, 0);
+    EXPECT_LT(primary.value, 100);
+    EXPECT_FALSE(primary.group.empty());
+    EXPECT_FALSE(primary.explanation.contributions.empty());
+    for (const StudyIssue& issue : findings.issues) EXPECT_EQ(issue.text.find("not predict"), std::string::npos) << issue.text;
+  }
+}
+
+TEST_F(SeedPackages, TellAnEvenCompactTumourFromAnUnevenLargeOne) {
+  // The truth of the generator, at values inside the training ranges: responders are even and compact.
+  fixtures::NpcStudyOptions good, bad;
+  good.seed = 4001;
+  good.response = 0.9;
+  good.tumour_ml = 14;
+  bad.seed = 4002;
+  bad.response = 0.1;
+  bad.tumour_ml = 45;
+  write("good", good);
+  write("bad", bad);
+  for (const char* name : fast_packages) {
+    SCOPED_TRACE(name);
+    const StudyFindings even = run(name, "good"), uneven = run(name, "bad");
+    ASSERT_FALSE(even.predictions.empty() || uneven.predictions.empty());
+    EXPECT_GT(even.predictions.front().value, uneven.predictions.front().value + 10);
+  }
+}
+
+}  // namespace
+}  // namespace choana::node
