@@ -111,6 +111,12 @@ Result<Table> read_table_file(const std::string& file) {
   return processing::read_table(text.str(), std::filesystem::path(file).filename().string(), rows_max);
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 // Column of every feature; the reason why the table does not fit otherwise.
 Result<std::vector<std::size_t>> bind_columns(const ModelPackage& package, const Table& table) {
   if (table.columns.front() != "case")
@@ -126,6 +132,8 @@ Result<std::vector<std::size_t>> bind_columns(const ModelPackage& package, const
       missing += " The column " + feature.id + " is missing." + did_you_mean(feature.id, table.columns);
     }
   }
+  if (count == 0 && package.needs_site() && !table.find("site"))
+    return fail(ErrorCode::invalid_argument, "predict", "The package harmonises its features: the table needs a column 'site' with the site of each case (" + joined(package.site_names()) + ")." + did_you_mean("site", table.columns));
   if (count == 0) return positions;
   if (count > 5) missing += " And " + std::to_string(count - 5) + " more.";
   return fail(ErrorCode::invalid_argument, "predict",
@@ -139,7 +147,7 @@ int run_predict(int argc, char** argv) {
   std::string package_path, table_path, out_path;
   bool explain = false, as_json = false;
   app.add_option("PACKAGE", package_path, "folder or zip file of the model package")->required();
-  app.add_option("TABLE.csv", table_path, "first column 'case', then the features as named in the package's features.csv; empty cell = missing")->required();
+  app.add_option("TABLE.csv", table_path, "first column 'case', then the features as named in the package's features.csv; empty cell = missing. A package that harmonises needs the column 'site' too")->required();
   app.add_option("--out", out_path, "write here instead of to standard output");
   app.add_flag("--explain", explain, "add <output>.base and <output>.shap.<feature>: Shapley values of the margin");
   app.add_flag("--json", as_json, "write JSON instead of CSV");
@@ -164,6 +172,7 @@ int run_predict(int argc, char** argv) {
     return 2;
   }
 
+  const std::optional<std::size_t> site_column = package->needs_site() ? table->find("site") : std::nullopt;
   std::string text;
   const std::vector<std::string> header = header_of(*package, explain);
   const auto append_line = [&text](const std::vector<std::string>& cells) {
@@ -178,6 +187,8 @@ int run_predict(int argc, char** argv) {
     const std::vector<std::string>& row = table->rows[r];
     std::map<std::string, double> inputs;
     std::optional<Error> problem;
+    processing::CaseSite site;
+    if (site_column) site.name = row[*site_column];
     for (std::size_t f = 0; f < columns->size() && !problem; ++f) {
       const std::string& cell = row[(*columns)[f]];
       if (is_missing(cell)) continue;
@@ -186,7 +197,7 @@ int run_predict(int argc, char** argv) {
       else
         problem = Error{ErrorCode::invalid_argument, "predict", "The column " + package->manifest().features[f].id + " holds no finite number.", {}};
     }
-    const Result<std::vector<OutputScore>> scores = problem ? Result<std::vector<OutputScore>>(fail(*problem)) : package->score(inputs, explain);
+    const Result<std::vector<OutputScore>> scores = problem ? Result<std::vector<OutputScore>>(fail(*problem)) : package->score(inputs, explain, site);
     if (!scores) {
       // A few reasons help, a million do not.
       if (++refused <= 10) std::cerr << "choana predict: line " << r + 2 << ": " << scores.error().message << "\n";

@@ -106,7 +106,8 @@ std::string label_of(const PackageFeature& feature) {
   return label;
 }
 
-std::vector<std::string> applicability_flags(const PackageManifest& manifest, const std::map<std::string, double>& inputs, const PredictionContext& context) {
+std::vector<std::string> applicability_flags(const PackageManifest& manifest, const std::map<std::string, double>& inputs, const PredictionContext& context,
+                                             const std::map<std::string, double>& harmonised) {
   std::vector<std::string> flags;
   for (const RequiredSequence& sequence : manifest.sequences) flag_series(sequence, context, flags);
   for (const RequiredRoi& roi : manifest.rois) {
@@ -120,11 +121,13 @@ std::vector<std::string> applicability_flags(const PackageManifest& manifest, co
       flags.push_back("The volume of the region " + roi.name + ", " + short_number(volume->second) + " ml, lies outside " + training + " of the training data.");
   }
   for (const PackageFeature& feature : manifest.features) {
-    const auto value = inputs.find(feature.id);
-    if (!manifest.guard.enabled || value == inputs.end() || std::isnan(value->second)) continue;
-    if (!(value->second < feature.q01) && !(value->second > feature.q99)) continue;  // also where a quantile is not given
+    const auto measured = inputs.find(feature.id);
+    if (!manifest.guard.enabled || measured == inputs.end() || std::isnan(measured->second)) continue;
+    const auto after = harmonised.find(feature.id);
+    const double value = after == harmonised.end() ? measured->second : after->second;
+    if (!(value < feature.q01) && !(value > feature.q99)) continue;  // also where a quantile is not given
     const std::string unit = feature.unit == "1" ? "" : " " + feature.unit;
-    flags.push_back(label_of(feature) + " is " + short_number(value->second) + unit + ", outside the training range of " +
+    flags.push_back(label_of(feature) + " is " + short_number(value) + unit + (after == harmonised.end() ? "" : " after harmonisation") + ", outside the training range of " +
                     short_number(feature.q01) + " to " + short_number(feature.q99) + unit + ".");
   }
   return flags;

@@ -51,7 +51,9 @@ struct TrainingDistance {
 [[nodiscard]] std::string short_number(double value);
 
 /// Everything about a case that is unlike the training data, or that should be known and is not; one sentence each.
-/// inputs: value by feature id; absent or NaN = missing (which the rules for missing values deal with, not this).
-[[nodiscard]] std::vector<std::string> applicability_flags(const PackageManifest& manifest, const std::map<std::string, double>& inputs, const PredictionContext& context);
+/// inputs: value by feature id; absent or NaN = missing (which the rules for missing values deal with, not this). harmonised: values after ComBat of
+/// the features that have any; the training ranges of those are harmonised too.
+[[nodiscard]] std::vector<std::string> applicability_flags(const PackageManifest& manifest, const std::map<std::string, double>& inputs, const PredictionContext& context,
+                                                           const std::map<std::string, double>& harmonised = {});
 
 }  // namespace choana::processing

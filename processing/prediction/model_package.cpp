@@ -32,6 +32,13 @@ struct ModelPackage::Content {
   std::vector<std::size_t> distance_values;  // positions among them
 };
 
+/// What the stages made of one case.
+struct ModelPackage::Run {
+  std::vector<double> row;
+  std::vector<StageScore> stages;
+  std::vector<OutputScore> outputs;
+};
+
 namespace {
 
 tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "admit_package", sentence); }
@@ -58,6 +65,42 @@ void add_class_0(OutputScore& output) {
   mirrored.output = -mirrored.output;
   for (Contribution& part : mirrored.contributions) part.contribution = -part.contribution;
   output.explanations.insert(output.explanations.begin(), std::move(mirrored));
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+// What the case was given that it did not have: values of its own, or a site.
+std::vector<std::string> stand_ins(const PackageManifest& manifest, const StageChain& chain, const std::vector<double>& row, const CaseSite& site) {
+  std::vector<std::string> sentences;
+  for (std::size_t s = 0; s < chain.size(); ++s) {
+    if (const Imputation* imputation = chain.imputation(s)) {
+      const std::vector<int> features = chain.features_in(s);
+      for (std::size_t i = 0; i < features.size(); ++i)
+        if (features[i] >= 0 && std::isnan(row[static_cast<std::size_t>(features[i])]))
+          sentences.push_back(label_of(manifest.features[static_cast<std::size_t>(features[i])]) + " is missing and was taken for " + short_number(imputation->values[i]) + " (stage " + chain.id(s) + ").");
+    }
+    if (const CombatParameters* combat = chain.combat(s); combat != nullptr && combat->find(site.name) == nullptr)
+      sentences.push_back((site.note.empty() ? (site.name.empty() ? "The site of this case is not known." : "The site '" + site.name.substr(0, 64) + "' is none that the model was harmonised for (" + joined(chain.site_names()) + ").")
+                                             : site.note) +
+                          " Its features were harmonised as those of the site " + combat->reference + " (stage " + chain.id(s) + ").");
+  }
+  return sentences;
+}
+
+// A missing value that an impute stage takes need not be refused, unless the manifest says so.
+void let_imputed_pass(PackageManifest& manifest, const StageChain& chain) {
+  for (std::size_t s = 0; s < chain.size(); ++s) {
+    if (chain.imputation(s) == nullptr) continue;
+    for (const int f : chain.features_in(s)) {
+      if (f < 0) continue;
+      const PackageFeature& feature = manifest.features[static_cast<std::size_t>(f)];
+      if (!manifest.missing_by_kind.contains(feature.kind)) manifest.missing_by_feature.try_emplace(feature.id, MissingRule::pass);
+    }
+  }
 }
 
 Status check_features(const PackageManifest& manifest) {
@@ -169,6 +212,10 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
   if (!networks) return fail(networks.error());
   auto chain = StageChain::build(*manifest, files.content);
   if (!chain) return fail(chain.error());
+  if (chain->needs_site() && std::any_of(manifest->features.begin(), manifest->features.end(), [](const auto& feature) { return feature.id == "site"; }))
+    return refuse("features.csv names a feature 'site', which is the column of the site in tables of a package that harmonises.");
+  if (manifest->site && manifest->site->required && !chain->needs_site()) return refuse("inputs.site asks for the site, which only harmonisation needs, and no stage is of the type combat.");
+  let_imputed_pass(*manifest, *chain);
 
   auto content = std::make_shared<Content>();
   std::vector<std::string> ids;
@@ -265,11 +312,71 @@ std::vector<std::string> ModelPackage::explained_by(const OutputSpec& output) co
   return content_->chain.contribution_names(stage, content_->manifest);
 }
 
-Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string, double>& inputs, bool with_explanations) const {
+bool ModelPackage::needs_site() const { return content_->chain.needs_site(); }
+std::vector<std::string> ModelPackage::site_names() const { return content_->chain.site_names(); }
+
+std::vector<std::string> ModelPackage::harmonised_roles() const {
+  std::vector<std::string> roles;
+  const StageChain& chain = content_->chain;
+  for (std::size_t s = 0; s < chain.size(); ++s) {
+    if (chain.combat(s) == nullptr) continue;
+    for (const int f : chain.features_in(s)) {
+      if (f < 0) continue;
+      const std::string& role = content_->manifest.features[static_cast<std::size_t>(f)].role;
+      if (!role.empty() && std::find(roles.begin(), roles.end(), role) == roles.end()) roles.push_back(role);
+    }
+  }
+  return roles;
+}
+
+Result<CaseSite> ModelPackage::site_of(const PredictionContext& context) const {
+  const StageChain& chain = content_->chain;
+  if (!chain.needs_site() || !context.site.name.empty() || context.series.empty()) return context.site;
+  CaseSite result;
+  std::set<std::string> names;
+  std::string unknown;
+  bool refused = false, silent = true;
+  for (std::size_t s = 0; s < chain.size(); ++s) {
+    const CombatParameters* combat = chain.combat(s);
+    if (combat == nullptr) continue;
+    refused = refused || combat->unknown_site == UnknownSite::refuse;
+    for (const std::string& role : harmonised_roles()) {
+      const auto series = context.series.find(role);
+      if (series == context.series.end()) continue;  // its features are missing, which is said elsewhere
+      const AcquisitionFacts& facts = series->second.acquisition;
+      silent = silent && facts.manufacturer.empty() && facts.manufacturer_model_name.empty() && !facts.field_strength_t;
+      const auto site = processing::site_of(*combat, facts);
+      if (site)
+        names.insert(*site);
+      else if (site.error().code == ErrorCode::not_found)
+        unknown = site.error().message;
+      else
+        return fail(site.error());
+    }
+  }
+  if (silent && content_->manifest.site && content_->manifest.site->required)
+    return fail(ErrorCode::missing_value, "site_of", "The model " + content_->manifest.id + " harmonises its features and needs the site of the study, but the headers of its series name neither manufacturer, model nor field strength.");
+  if (names.size() == 1 && unknown.empty()) return CaseSite{*names.begin(), {}};
+  if (unknown.empty())
+    result.note = "The series of this study come from different sites (" + joined({names.begin(), names.end()}) + "), and ComBat knows one site a case.";
+  else
+    result.note = unknown;
+  if (!refused) return result;
+  return fail(ErrorCode::outside_training_range, "site_of", result.note + " The model " + content_->manifest.id + " gives no prediction for it.");
+}
+
+Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string, double>& inputs, bool with_explanations, const CaseSite& site) const {
+  auto run = this->run(inputs, with_explanations, site);
+  if (!run) return fail(run.error());
+  return std::move(run->outputs);
+}
+
+Result<ModelPackage::Run> ModelPackage::run(const std::map<std::string, double>& inputs, bool with_explanations, const CaseSite& site) const {
   const PackageManifest& manifest = content_->manifest;
-  const auto row = admit_row(manifest, inputs);
+  auto row = admit_row(manifest, inputs);
   if (!row) return fail(row.error());
-  const auto scores = content_->chain.run(*row);
+  if (const Status status = check_site(manifest, content_->chain, site.name.empty() ? site.note : site.name); !status) return fail(status.error());
+  auto scores = content_->chain.run(*row, site.name);
   if (!scores) return fail(scores.error());
   std::vector<OutputScore> outputs;
   for (std::size_t o = 0; o < manifest.outputs.size(); ++o) {
@@ -301,17 +408,17 @@ Result<std::vector<OutputScore>> ModelPackage::score(const std::map<std::string,
     if (manifest.outputs[o].both_classes) add_class_0(output);
     outputs.push_back(std::move(output));
   }
-  return outputs;
+  return Run{std::move(*row), std::move(*scores), std::move(outputs)};
 }
 
-Result<std::optional<double>> ModelPackage::squared_distance(const std::map<std::string, double>& inputs) const {
+Result<std::optional<double>> ModelPackage::squared_distance(const std::map<std::string, double>& inputs, const CaseSite& site) const {
   if (!content_->distance) return std::optional<double>{};
   const auto row = admit_row(content_->manifest, inputs);
   if (!row) return fail(row.error());
   const std::vector<double>* values = &*row;
   std::vector<StageScore> scores;
   if (content_->distance_stage >= 0) {
-    auto run = content_->chain.run(*row);
+    auto run = content_->chain.run(*row, site.name);
     if (!run) return fail(run.error());
     scores = std::move(*run);
     values = &scores[static_cast<std::size_t>(content_->distance_stage)].values;
@@ -326,16 +433,23 @@ Result<std::optional<double>> ModelPackage::squared_distance(const std::map<std:
 
 Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string, double>& inputs, const PredictionContext& context) const {
   const PackageManifest& manifest = content_->manifest;
-  auto scores = score(inputs, true);
-  if (!scores) return fail(scores.error());
+  const auto site = site_of(context);
+  if (!site) return fail(site.error());
+  auto run = this->run(inputs, true, *site);
+  if (!run) return fail(run.error());
+  std::vector<OutputScore>& scores = run->outputs;
 
   Applicability applicability;
-  applicability.flags = applicability_flags(manifest, inputs, context);
+  std::map<std::string, double> harmonised;
+  const std::vector<double> compared = content_->chain.on_training_scale(run->row, run->stages);
+  for (std::size_t f = 0; f < manifest.features.size(); ++f)
+    if (compared[f] != run->row[f] && !std::isnan(compared[f])) harmonised[manifest.features[f].id] = compared[f];
+  applicability.flags = applicability_flags(manifest, inputs, context, harmonised);
   applicability.inside = static_cast<int>(applicability.flags.size()) <= manifest.guard.max_flagged;
   bool withhold = !applicability.inside && manifest.guard.withhold;
   std::string why = std::to_string(applicability.flags.size()) + " of its properties outside the training data or not known, " + std::to_string(manifest.guard.max_flagged) + " allowed";
   if (content_->distance) {
-    const auto squared = squared_distance(inputs);
+    const auto squared = squared_distance(inputs, *site);
     if (!squared) return fail(squared.error());
     const TrainingDistance& distance = *content_->distance;
     // The features may each lie in their range and still be a combination that training never saw. One such flag is enough.
@@ -357,10 +471,16 @@ Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string
                 "The model " + manifest.id + " withholds its prediction, because this case is unlike its training data (" + why + ")." + all);
   }
 
+  for (std::string& sentence : stand_ins(manifest, content_->chain, run->row, *site)) applicability.flags.push_back(std::move(sentence));
+  if (content_->chain.needs_site()) {
+    const std::vector<std::string> names = content_->chain.site_names();
+    applicability.inside = applicability.inside && std::find(names.begin(), names.end(), site->name) != names.end();
+  }
+
   std::vector<Prediction> predictions;
-  for (std::size_t o = 0; o < scores->size(); ++o) {
+  for (std::size_t o = 0; o < scores.size(); ++o) {
     const OutputSpec& spec = manifest.outputs[o];
-    OutputScore& score = (*scores)[o];
+    OutputScore& score = scores[o];
     for (std::size_t c = 0; c < score.values.size(); ++c) {
       Prediction prediction;
       prediction.package = manifest.id;

@@ -51,10 +51,22 @@ class ModelPackage {
   /// Names of the contributions of an output in their order; empty if it has no explanation.
   [[nodiscard]] std::vector<std::string> explained_by(const OutputSpec& output) const;
 
+  /// Whether the package harmonises (has a combat stage), so that a case must come with its site.
+  [[nodiscard]] bool needs_site() const;
+  /// Names of the sites that the package was harmonised for.
+  [[nodiscard]] std::vector<std::string> site_names() const;
+  /// Roles of the series whose features are harmonised.
+  [[nodiscard]] std::vector<std::string> harmonised_roles() const;
+  /// The site of a case: as the context names it, or by the headers of its harmonised series, which must all be of one: a study from two scanners has no
+  /// site, for ComBat shifts the features of a whole case. Where unknown sites are taken for the reference, an unknown one comes back with its note.
+  /// Errors: outside_training_range (none of the sites, or more than one), missing_value (no header says anything and inputs.site.required),
+  /// invalid_argument (a scanner matches two sites of the package).
+  [[nodiscard]] Result<CaseSite> site_of(const PredictionContext& context) const;
+
   /// Score one row. inputs: value by feature id; absent or NaN = missing; names that are no feature are ignored.
-  /// Errors: missing_value (lists the features), invalid_argument (a clinical value outside what the manifest allows, an
-  /// infinite value), not_computable.
-  [[nodiscard]] Result<std::vector<OutputScore>> score(const std::map<std::string, double>& inputs, bool with_explanations) const;
+  /// Errors: missing_value (lists the features; the site), invalid_argument (a clinical value outside what the manifest allows, an
+  /// infinite value), not_found (an unknown site), not_computable.
+  [[nodiscard]] Result<std::vector<OutputScore>> score(const std::map<std::string, double>& inputs, bool with_explanations, const CaseSite& site = {}) const;
 
   /// Predict for a report: outputs in the manifest's order (one prediction a class), each with threshold group,
   /// explanation (left empty where none can be shown) and applicability. Probabilities stand in percent.
@@ -64,10 +76,12 @@ class ModelPackage {
 
   /// Squared Mahalanobis distance of a row from the training data (uncertainty.distance); nothing where the package has none or a value is missing.
   /// Errors: as `score`.
-  [[nodiscard]] Result<std::optional<double>> squared_distance(const std::map<std::string, double>& inputs) const;
+  [[nodiscard]] Result<std::optional<double>> squared_distance(const std::map<std::string, double>& inputs, const CaseSite& site = {}) const;
 
  private:
   struct Content;
+  struct Run;
+  [[nodiscard]] Result<Run> run(const std::map<std::string, double>& inputs, bool with_explanations, const CaseSite& site) const;
   explicit ModelPackage(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
   std::shared_ptr<const Content> content_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "processing/deep_features/deep_extractor.h"
 #include "processing/habitats/habitat_clustering.h"
+#include "processing/harmonisation/combat.h"
 #include "processing/prediction/roi_name_pattern.h"
 
 namespace choana::processing {
@@ -84,7 +86,14 @@ struct ClinicalInput {
   std::optional<int> max_age_days;
 };
 
-/// One row of features.csv. Numbers that the file leaves empty are NaN.
+/// What tells the site that a case comes from, for a combat stage.
+struct SiteInput {
+  std::vector<std::string> from;  // header attributes: Manufacturer, ManufacturerModelName, MagneticFieldStrength
+  bool required = true;           // a case that says nothing about its site is refused, also where an unknown site is not
+};
+
+/// One row of features.csv. Numbers that the file leaves empty are NaN. The training figures of a feature that a combat stage harmonises are those of
+/// the harmonised training rows.
 struct PackageFeature {
   int order = 0;
   std::string id;       // unique, e.g. T2.primary.original_glcm_Contrast
@@ -97,6 +106,8 @@ struct PackageFeature {
   double train_sd = 0;
   double q01 = 0;       // 1 % and 99 % quantiles of the training rows
   double q99 = 0;
+  double train_min = std::numeric_limits<double>::quiet_NaN();
+  double train_max = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// One step of image preparation: n4, rescale, resample, normalise, register; `roles` may limit it.
@@ -108,15 +119,16 @@ struct PreparationStep {
 /// One stage of the chain as the manifest states it.
 struct StageSpec {
   std::string id;
-  std::string type;             // standard, or the kind of a learner
-  std::string file;             // of a learner
+  std::string type;             // a feature map (standard, mean_range, min_max, robust, impute, combat) or the kind of a learner
+  std::string file;             // of a learner, or harmonisation.json of a combat stage
   std::string format = "ir";    // model_reader.h
   int iterations = 0;           // boosting rounds to use (xgboost); 0: all
   std::string link;             // empty, or what the file must say too
   std::vector<std::string> in;  // groups (radiomic, clinical, deep, habitat, features), feature ids, stage ids, <stage>.margin, <stage>.<feature>
-  bool from_features = false;   // standard: train_mean and train_sd of features.csv
-  std::vector<double> mean;     // standard: given here instead
-  std::vector<double> scale;
+  bool from_features = false;   // of a feature map: its parameters are columns of features.csv
+  std::map<std::string, std::vector<double>> params;  // of a feature map: given here instead (mean, scale, range, min, max, centre, values)
+  bool clip = false;            // min_max: to 0 to 1
+  UnknownSite unknown_site = UnknownSite::refuse;  // combat
 };
 
 /// One number that a package reports.
@@ -188,6 +200,7 @@ struct PackageManifest {
   std::vector<RequiredHabitats> habitats;
   std::vector<RequiredNetwork> networks;
   std::vector<ClinicalInput> clinical;
+  std::optional<SiteInput> site;
   std::vector<PreparationStep> preprocessing;
   std::map<std::string, std::string> extraction;       // role -> text of its parameter file
   std::map<std::string, std::string> extraction_file;  // role -> path in the package

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "core/near_match.h"
 #include "processing/prediction/readers/table.h"
@@ -55,6 +56,13 @@ Result<std::vector<double>> admit_row(const PackageManifest& manifest, const std
   return row;
 }
 
+Status check_site(const PackageManifest& manifest, const StageChain& chain, std::string_view site) {
+  if (!chain.needs_site() || !site.empty() || !manifest.site || !manifest.site->required) return {};
+  std::string names;
+  for (const std::string& name : chain.site_names()) names += (names.empty() ? "" : ", ") + name;
+  return fail(ErrorCode::missing_value, "predict", "The model " + manifest.id + " harmonises its features and needs the site of the case (one of " + names + "): give it in the column 'site'.");
+}
+
 Result<SelftestReport> run_selftest(const PackageManifest& manifest, const StageChain& chain, std::string_view csv) {
   const std::string& name = manifest.selftest_file;
   const auto table = read_table(csv, name, 10'000);
@@ -70,6 +78,12 @@ Result<SelftestReport> run_selftest(const PackageManifest& manifest, const Stage
     if (!column) return refuse(name + " lacks the feature " + feature.id + ".");
     feature_columns.push_back(*column);
     known.push_back(feature.id);
+  }
+  std::optional<std::size_t> site_column;
+  if (chain.needs_site()) {
+    site_column = table->find("site");
+    if (!site_column) return refuse(name + " lacks the column 'site', which the package's combat stage needs.");
+    known.emplace_back("site");
   }
   std::vector<Expectation> expectations;
   for (std::size_t s = 0; s < chain.size(); ++s) {
@@ -105,10 +119,12 @@ Result<SelftestReport> run_selftest(const PackageManifest& manifest, const Stage
     }
     const bool must_be_refused = std::all_of(expectations.begin(), expectations.end(), [&](const Expectation& e) { return row[e.position].empty(); });
     const auto admitted = admit_row(manifest, inputs);
-    const auto scores = admitted ? chain.run(*admitted) : Result<std::vector<StageScore>>(fail(admitted.error()));
+    const std::string site = site_column ? row[*site_column] : std::string{};
+    const Status known_site = check_site(manifest, chain, site);
+    const auto scores = !admitted ? Result<std::vector<StageScore>>(fail(admitted.error())) : !known_site ? Result<std::vector<StageScore>>(fail(known_site.error())) : chain.run(*admitted, site);
     if (must_be_refused) {
-      if (scores) return refuse(here + ": the row must be refused for its missing values, but it was scored.", ErrorCode::selftest_mismatch);
-      if (scores.error().code != ErrorCode::missing_value)
+      if (scores) return refuse(here + ": the row must be refused for its missing values" + (site_column ? " or its site" : "") + ", but it was scored.", ErrorCode::selftest_mismatch);
+      if (scores.error().code != ErrorCode::missing_value && scores.error().code != ErrorCode::not_found)
         return refuse(here + ": the row must be refused for its missing values, but: " + scores.error().message, ErrorCode::selftest_mismatch);
       continue;
     }

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "core/near_match.h"
+#include "processing/prediction/readers/combat_reader.h"
 #include "processing/prediction/readers/model_reader.h"
 #include "processing/prediction/readers/table.h"
 #include "processing/prediction/shapley/linear_shapley.h"
@@ -52,27 +54,34 @@ std::optional<ProductKernel> kernel_form(const Learner& learner) {
   return kernel;
 }
 
-// Rows of background.csv: the features of the package, whatever their order in the file.
-Result<std::vector<std::vector<double>>> read_background(const PackageManifest& manifest, const std::map<std::string, std::string>& files) {
+// Rows of background.csv: the features of the package, whatever their order in the file, and the sites where it has that column.
+struct Background {
   std::vector<std::vector<double>> rows;
-  if (manifest.background_file.empty()) return rows;
+  std::vector<std::string> sites;
+};
+
+Result<Background> read_background(const PackageManifest& manifest, const std::map<std::string, std::string>& files) {
+  Background background;
+  if (manifest.background_file.empty()) return background;
   const auto file = files.find(manifest.background_file);
   if (file == files.end()) return refuse("background names the file " + manifest.background_file.substr(0, 128) + ", which the package does not hold.");
   const auto table = read_table(file->second, manifest.background_file, background_rows_max);
   if (!table) return fail(table.error().code == ErrorCode::limit_exceeded ? ErrorCode::limit_exceeded : ErrorCode::invalid_package, "read_background", table.error().message);
   if (table->rows.empty()) return refuse(manifest.background_file + " has no row.");
+  const auto site = table->find("site");
   for (const auto& cells : table->rows) {
-    rows.emplace_back();
+    background.rows.emplace_back();
+    if (site) background.sites.push_back(cells[*site]);
     for (const PackageFeature& feature : manifest.features) {
       const auto column = table->find(feature.id);
       if (!column) return refuse(manifest.background_file + " lacks the feature " + feature.id + "." + did_you_mean(feature.id, table->columns));
       const std::string& cell = cells[*column];
       const auto number = parse_number(cell);
-      if (!number && !cell.empty()) return refuse(manifest.background_file + ", row " + std::to_string(rows.size()) + ": " + feature.id + " is not a finite number.");
-      rows.back().push_back(number.value_or(nan));
+      if (!number && !cell.empty()) return refuse(manifest.background_file + ", row " + std::to_string(background.rows.size()) + ": " + feature.id + " is not a finite number.");
+      background.rows.back().push_back(number.value_or(nan));
     }
   }
-  return rows;
+  return background;
 }
 
 bool is_group(const std::string& word) {
@@ -100,7 +109,23 @@ int StageChain::find(const std::string& id) const {
   return -1;
 }
 
-bool StageChain::opens(const Column& column) const {
+// Back through scalers, which are affine, to what they scale.
+StageChain::Source StageChain::source_of(const Column& column) const {
+  Source source{column, 1, 0};
+  while (source.column.stage >= 0) {
+    const Stage& stage = stages_[static_cast<std::size_t>(source.column.stage)];
+    const auto* affine = std::get_if<AffineMap>(&stage.map);
+    if (stage.is_learner || affine == nullptr || affine->clip) break;
+    const auto i = static_cast<std::size_t>(source.column.index);
+    source.offset -= source.slope * affine->shift[i] / affine->scale[i];
+    source.slope /= affine->scale[i];
+    source.column = Column(stage.inputs[i]);
+  }
+  return source;
+}
+
+bool StageChain::opens(const Column& scaled) const {
+  const Column column = source_of(scaled).column;
   if (column.stage < 0) return false;
   const Stage& stage = stages_[static_cast<std::size_t>(column.stage)];
   return stage.is_learner && (column.margin || stage.learner.link() == Link::identity) && !stage.method.empty();
@@ -113,6 +138,66 @@ int StageChain::root_feature(const Column& column) const {
   return stage.is_learner ? -1 : root_feature(stage.inputs[static_cast<std::size_t>(column.index)]);
 }
 
+// The feature whose figures in features.csv hold for a column: the feature itself, also where it was harmonised or imputed; -1 where it was scaled.
+int StageChain::training_feature(const Column& column) const {
+  if (column.stage < 0) return column.index;
+  const Stage& stage = stages_[static_cast<std::size_t>(column.stage)];
+  if (stage.is_learner || std::holds_alternative<AffineMap>(stage.map)) return -1;
+  return training_feature(stage.inputs[static_cast<std::size_t>(column.index)]);
+}
+
+void StageChain::collect_dependencies(const Column& column, std::set<int>& features) const {
+  if (column.stage < 0) {
+    features.insert(column.index);
+    return;
+  }
+  const Stage& stage = stages_[static_cast<std::size_t>(column.stage)];
+  if (stage.is_learner) {
+    features.insert(stage.depends_on.begin(), stage.depends_on.end());
+    return;
+  }
+  collect_dependencies(stage.inputs[static_cast<std::size_t>(column.index)], features);
+  for (const Column& covariate : stage.covariates) collect_dependencies(covariate, features);
+}
+
+bool StageChain::needs_site() const {
+  for (std::size_t s = 0; s < stages_.size(); ++s)
+    if (combat(s) != nullptr) return true;
+  return false;
+}
+
+std::vector<std::string> StageChain::site_names() const {
+  std::vector<std::string> names;
+  bool first = true;
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const CombatParameters* parameters = combat(s);
+    if (parameters == nullptr) continue;
+    if (first)
+      for (const CombatSite& site : parameters->sites) names.push_back(site.name);
+    else
+      std::erase_if(names, [&](const std::string& name) { return parameters->find(name) == nullptr; });
+    first = false;
+  }
+  return names;
+}
+
+std::vector<int> StageChain::features_in(std::size_t stage) const {
+  std::vector<int> features;
+  for (const Column& column : stages_[stage].inputs) features.push_back(root_feature(column));
+  return features;
+}
+
+std::vector<double> StageChain::on_training_scale(const std::vector<double>& features, const std::vector<StageScore>& scores) const {
+  std::vector<double> values = features;
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    if (combat(s) == nullptr) continue;
+    for (std::size_t i = 0; i < stages_[s].inputs.size(); ++i)
+      if (const int feature = training_feature(stages_[s].inputs[i]); feature >= 0 && !std::isnan(features[static_cast<std::size_t>(feature)]))
+        values[static_cast<std::size_t>(feature)] = scores[s].values[i];
+  }
+  return values;
+}
+
 double StageChain::value_of(const Column& column, const std::vector<double>& features, const std::vector<StageScore>& scores) const {
   const auto index = static_cast<std::size_t>(column.index);
   if (column.stage < 0) return features[index];
@@ -120,86 +205,147 @@ double StageChain::value_of(const Column& column, const std::vector<double>& fea
   return column.margin ? score.margins[index] : score.values[index];
 }
 
+// The columns that a word of `in` stands for.
+Result<std::vector<StageChain::Column>> StageChain::resolve(const PackageManifest& manifest, const std::string& word, const std::string& here) const {
+  std::vector<Column> columns;
+  if (is_group(word)) {
+    for (std::size_t f = 0; f < manifest.features.size(); ++f)
+      if (word == "features" || manifest.features[f].kind == word) columns.push_back({-1, static_cast<int>(f), false, manifest.features[f].id});
+    if (columns.empty()) return refuse(here + " takes '" + word + "', and features.csv has no such feature.");
+    return columns;
+  }
+  bool exact_feature = false;
+  for (std::size_t f = 0; f < manifest.features.size(); ++f)
+    if (manifest.features[f].id == word) {
+      columns.push_back({-1, static_cast<int>(f), false, word});
+      exact_feature = true;
+    }
+  for (std::size_t s = 0; s < stages_.size(); ++s) {
+    const Stage& earlier = stages_[s];
+    const std::vector<std::string> names = value_names(s);
+    if (word == earlier.id || (earlier.is_learner && word == earlier.id + ".margin")) {
+      const bool margin = word != earlier.id;
+      for (std::size_t v = 0; v < names.size(); ++v) {
+        const std::string name = earlier.is_learner ? word + (names[v].empty() ? "" : "." + names[v]) : names[v];
+        columns.push_back({static_cast<int>(s), static_cast<int>(v), margin, name});
+      }
+      continue;
+    }
+    for (std::size_t v = 0; v < names.size(); ++v) {
+      if (names[v].empty()) continue;
+      if (word == earlier.id + "." + names[v])
+        columns.push_back({static_cast<int>(s), static_cast<int>(v), false, earlier.is_learner ? word : names[v]});
+      else if (earlier.is_learner && word == earlier.id + ".margin." + names[v])
+        columns.push_back({static_cast<int>(s), static_cast<int>(v), true, word});
+    }
+  }
+  if (columns.empty()) {
+    std::vector<std::string> known;
+    for (const PackageFeature& feature : manifest.features) known.push_back(feature.id);
+    for (const Stage& earlier : stages_) known.push_back(earlier.id);
+    return refuse(here + " takes '" + word.substr(0, 128) + "', which is neither a feature nor an earlier stage." + did_you_mean(word, known));
+  }
+  if (exact_feature && columns.size() > 1) return refuse(here + " takes '" + word.substr(0, 128) + "', which is the name of a feature and of a stage's output.");
+  return columns;
+}
+
+// Parameters of a stage that is no learner, one of each for every input.
+Status StageChain::build_map(const PackageManifest& manifest, const StageSpec& spec, const std::map<std::string, std::string>& files, const StageChain& before, Stage& stage) {
+  const std::string here = "The stage '" + spec.id + "'";
+  const std::size_t count = stage.inputs.size();
+  if (spec.type == "combat") {
+    if (!manifest.site) return refuse(here + " harmonises, so the manifest must say what tells the site: inputs.site.from.");
+    const auto file = files.find(spec.file);
+    if (file == files.end()) return refuse(here + " names the file " + spec.file.substr(0, 128) + ", which the package does not hold.");
+    auto parameters = read_combat(file->second, spec.file, spec.unknown_site);
+    if (!parameters) return fail(parameters.error().code, "build_stages", here + ": " + parameters.error().message);
+    if (parameters->features.size() != count) return refuse(here + " takes " + std::to_string(count) + " inputs, and " + spec.file + " lists " + std::to_string(parameters->features.size()) + " features.");
+    for (std::size_t i = 0; i < count; ++i)
+      if (parameters->features[i] != stage.inputs[i].name)
+        return refuse(here + " takes '" + stage.inputs[i].name.substr(0, 128) + "' as input " + std::to_string(i + 1) + ", but " + spec.file + " lists '" + parameters->features[i].substr(0, 128) + "' there.");
+    const auto& from = manifest.site->from;
+    const auto says = [&](const char* attribute) { return std::find(from.begin(), from.end(), attribute) != from.end(); };
+    for (const CombatSite& site : parameters->sites)
+      for (const SiteMatch& match : site.matches)
+        if ((!match.manufacturer.empty() && !says("Manufacturer")) || (!match.manufacturer_model_name.empty() && !says("ManufacturerModelName")) || (match.field_strength_t && !says("MagneticFieldStrength")))
+          return refuse(here + ": the site '" + site.name + "' of " + spec.file + " is matched by an attribute that inputs.site.from does not name.");
+    for (const CombatCovariate& covariate : parameters->covariates) {
+      auto columns = before.resolve(manifest, covariate.name, here + ", in its covariates,");
+      if (!columns) return fail(columns.error());
+      if (columns->size() != 1 || is_group(covariate.name)) return refuse(here + " has the covariate '" + covariate.name.substr(0, 128) + "', which is not one value.");
+      stage.covariates.push_back(std::move(columns->front()));
+    }
+    stage.map = std::move(*parameters);
+    return {};
+  }
+  // From features.csv: (name in messages, value of a feature); the figures hold for a feature as measured or as harmonised, not for one that is scaled.
+  using Figure = double (*)(const PackageFeature&);
+  const auto figures = [&](const std::string& key, Figure figure) -> Result<std::vector<double>> {
+    std::vector<double> values;
+    if (!spec.from_features) {
+      values = spec.params.at(key);
+      if (values.size() != count) return refuse(here + " needs one " + key + " for each of its " + std::to_string(count) + " inputs.");
+    } else {
+      for (const Column& column : stage.inputs) {
+        const int feature = before.training_feature(column);
+        if (feature < 0) return refuse(here + " takes '" + column.name.substr(0, 128) + "', which is not a feature on its own scale: it must state its parameters itself.");
+        values.push_back(figure(manifest.features[static_cast<std::size_t>(feature)]));
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      if (!std::isfinite(values[i])) return refuse(here + " needs a finite " + key + " for " + stage.inputs[i].name + ".");
+    return values;
+  };
+  const auto affine = [&](const std::string& shift, Figure shift_of, const std::string& scale, Figure scale_of, const char* what) -> Status {
+    auto first = figures(shift, shift_of);
+    if (!first) return fail(first.error());
+    auto second = figures(scale, scale_of);
+    if (!second) return fail(second.error());
+    if (spec.type == "min_max")
+      for (std::size_t i = 0; i < count; ++i) (*second)[i] -= (*first)[i];
+    for (std::size_t i = 0; i < count; ++i)
+      if (!((*second)[i] > 0) || !std::isfinite((*second)[i])) return refuse(here + " needs " + what + " above zero for " + stage.inputs[i].name + ".");
+    stage.map = AffineMap{std::move(*first), std::move(*second), spec.clip};
+    return {};
+  };
+  const Figure mean = [](const PackageFeature& f) { return f.train_mean; };
+  const Figure sd = [](const PackageFeature& f) { return f.train_sd; };
+  const Figure low = [](const PackageFeature& f) { return f.train_min; };
+  const Figure high = [](const PackageFeature& f) { return f.train_max; };
+  const Figure range = [](const PackageFeature& f) { return f.train_max - f.train_min; };
+  if (spec.type == "standard") return affine("mean", mean, "scale", sd, "a training mean and a standard deviation");
+  if (spec.type == "mean_range") return affine("mean", mean, "range", range, "a range");
+  if (spec.type == "min_max") return affine("min", low, "max", high, "a maximum that lies");
+  if (spec.type == "robust") return affine("centre", mean, "scale", sd, "a scale");
+  auto values = figures("values", mean);
+  if (!values) return fail(values.error());
+  stage.map = Imputation{std::move(*values)};
+  return {};
+}
+
 Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifest, const StageSpec& spec,
                                                   const std::map<std::string, std::string>& files, const StageChain& before) {
   Stage stage;
   stage.id = spec.id;
-  stage.is_learner = spec.type != "standard";
+  static const std::set<std::string> maps{"standard", "mean_range", "min_max", "robust", "impute", "combat"};
+  stage.is_learner = !maps.contains(spec.type);
   const std::string here = "The stage '" + spec.id + "'";
-
-  std::vector<std::string> known;
-  for (const PackageFeature& feature : manifest.features) known.push_back(feature.id);
-  for (const Stage& earlier : before.stages_) known.push_back(earlier.id);
   for (const std::string& word : spec.in) {
-    const std::size_t count = stage.inputs.size();
-    if (is_group(word)) {
-      for (std::size_t f = 0; f < manifest.features.size(); ++f)
-        if (word == "features" || manifest.features[f].kind == word)
-          stage.inputs.push_back({-1, static_cast<int>(f), false, manifest.features[f].id});
-      if (stage.inputs.size() == count) return refuse(here + " takes '" + word + "', and features.csv has no such feature.");
-      continue;
-    }
-    for (std::size_t f = 0; f < manifest.features.size(); ++f)
-      if (manifest.features[f].id == word) stage.inputs.push_back({-1, static_cast<int>(f), false, word});
-    for (std::size_t s = 0; s < before.stages_.size(); ++s) {
-      const Stage& earlier = before.stages_[s];
-      const std::vector<std::string> names = before.value_names(s);
-      if (word == earlier.id || (earlier.is_learner && word == earlier.id + ".margin")) {
-        const bool margin = word != earlier.id;
-        for (std::size_t v = 0; v < names.size(); ++v) {
-          const std::string name = earlier.is_learner ? word + (names[v].empty() ? "" : "." + names[v]) : names[v];
-          stage.inputs.push_back({static_cast<int>(s), static_cast<int>(v), margin, name});
-        }
-        continue;
-      }
-      for (std::size_t v = 0; v < names.size(); ++v) {
-        if (names[v].empty()) continue;
-        if (word == earlier.id + "." + names[v])
-          stage.inputs.push_back({static_cast<int>(s), static_cast<int>(v), false, earlier.is_learner ? word : names[v]});
-        else if (earlier.is_learner && word == earlier.id + ".margin." + names[v])
-          stage.inputs.push_back({static_cast<int>(s), static_cast<int>(v), true, word});
-      }
-    }
-    if (stage.inputs.size() == count)
-      return refuse(here + " takes '" + word.substr(0, 128) + "', which is neither a feature nor an earlier stage." + did_you_mean(word, known));
-    const bool exact_feature = std::any_of(manifest.features.begin(), manifest.features.end(), [&](const auto& f) { return f.id == word; });
-    if (exact_feature && stage.inputs.size() > count + 1)
-      return refuse(here + " takes '" + word.substr(0, 128) + "', which is the name of a feature and of a stage's output.");
+    auto columns = before.resolve(manifest, word, here);
+    if (!columns) return fail(columns.error());
+    stage.inputs.insert(stage.inputs.end(), std::make_move_iterator(columns->begin()), std::make_move_iterator(columns->end()));
   }
   std::set<std::string> names;
   for (const Column& column : stage.inputs)
     if (!names.insert(column.name).second) return refuse(here + " takes '" + column.name + "' twice.");
+  if (!stage.is_learner)
+    if (const Status status = build_map(manifest, spec, files, before, stage); !status) return fail(status.error());
 
   std::set<int> depends;
-  for (const Column& column : stage.inputs) {
-    if (column.stage < 0)
-      depends.insert(column.index);
-    else if (const Stage& earlier = before.stages_[static_cast<std::size_t>(column.stage)]; earlier.is_learner)
-      depends.insert(earlier.depends_on.begin(), earlier.depends_on.end());
-    else
-      depends.insert(before.root_feature(column));
-  }
-  depends.erase(-1);
+  for (const Column& column : stage.inputs) before.collect_dependencies(column, depends);
+  for (const Column& column : stage.covariates) before.collect_dependencies(column, depends);
   stage.depends_on.assign(depends.begin(), depends.end());
-
-  if (!stage.is_learner) {
-    if (spec.from_features) {
-      for (const Column& column : stage.inputs) {
-        if (column.stage >= 0) return refuse(here + " scales another stage's output and must state mean and scale itself.");
-        const PackageFeature& feature = manifest.features[static_cast<std::size_t>(column.index)];
-        stage.scaler.mean.push_back(feature.train_mean);
-        stage.scaler.scale.push_back(feature.train_sd);
-      }
-    } else {
-      stage.scaler = {spec.mean, spec.scale};
-    }
-    if (stage.scaler.mean.size() != stage.inputs.size() || stage.scaler.scale.size() != stage.inputs.size())
-      return refuse(here + " needs one mean and one scale for each of its " + std::to_string(stage.inputs.size()) + " inputs.");
-    for (std::size_t i = 0; i < stage.inputs.size(); ++i)
-      if (!std::isfinite(stage.scaler.mean[i]) || !(stage.scaler.scale[i] > 0) || !std::isfinite(stage.scaler.scale[i]))
-        return refuse(here + " needs a training mean and a standard deviation above zero for " + stage.inputs[i].name + ".");
-    return stage;
-  }
+  if (!stage.is_learner) return stage;
 
   const auto file = files.find(spec.file);
   if (file == files.end()) return refuse(here + " names the file " + spec.file.substr(0, 128) + ", which the package does not hold.");
@@ -243,8 +389,8 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
   if (stage.background.empty() && std::holds_alternative<GaussianNaiveBayes>(stage.learner.model)) {
     std::vector<double> low, high;
     for (const Column& column : stage.inputs) {
-      const bool known = column.stage < 0;
-      const double mean = known ? train_mean_[static_cast<std::size_t>(column.index)] : nan, sd = known ? manifest.features[static_cast<std::size_t>(column.index)].train_sd : nan;
+      const int feature = training_feature(column);
+      const double mean = feature >= 0 ? train_mean_[static_cast<std::size_t>(feature)] : nan, sd = feature >= 0 ? manifest.features[static_cast<std::size_t>(feature)].train_sd : nan;
       low.push_back(mean - sd);
       high.push_back(mean + sd);
     }
@@ -276,7 +422,8 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
 
 Status StageChain::prepare_linear(const PackageManifest& manifest, Stage& stage, bool asked) const {
   const auto stated = manifest.explain.find(stage.id);
-  // Training mean of every input. A scaler is affine, so its output at the mean is the mean of its output.
+  // Training mean of every input. A scaler is affine, so its output at the mean is the mean of its output; harmonised and imputed features have the
+  // means that features.csv states.
   std::vector<double> at_mean_features = train_mean_;
   std::vector<StageScore> at_mean(stages_.size());
   for (std::size_t s = 0; s < stages_.size(); ++s) {
@@ -286,7 +433,7 @@ Status StageChain::prepare_linear(const PackageManifest& manifest, Stage& stage,
     } else {
       std::vector<double> row;
       for (const Column& column : earlier.inputs) row.push_back(value_of(column, at_mean_features, at_mean));
-      at_mean[s].values = earlier.scaler.apply(row);
+      at_mean[s].values = std::holds_alternative<AffineMap>(earlier.map) ? *apply_map(earlier.map, row, {}, {}) : row;
     }
   }
   bool complete = true;
@@ -322,21 +469,22 @@ Result<StageChain> StageChain::build(const PackageManifest& manifest, const std:
   for (const PackageFeature& feature : manifest.features) chain.train_mean_.push_back(feature.train_mean);
   const auto background = read_background(manifest, files);
   if (!background) return fail(background.error());
-  std::vector<std::vector<StageScore>> background_scores(background->size());
+  std::vector<std::vector<StageScore>> background_scores(background->rows.size());
   for (const StageSpec& spec : manifest.stages) {
     auto stage = build_stage(manifest, spec, files, chain);
     if (!stage) return fail(stage.error());
-    for (std::size_t b = 0; b < background->size(); ++b) {
-      std::vector<double> row;
-      for (const Column& column : stage->inputs) row.push_back(chain.value_of(column, (*background)[b], background_scores[b]));
-      if (!stage->is_learner) {
-        background_scores[b].push_back({{}, stage->scaler.apply(row)});
-        continue;
-      }
-      auto scored = score(stage->learner, row);
+    for (std::size_t b = 0; b < background->rows.size(); ++b) {
+      const std::vector<double>& features = background->rows[b];
+      if (std::holds_alternative<CombatParameters>(stage->map) && background->sites.empty())
+        return refuse(manifest.background_file + " lacks the column 'site', which the stage " + spec.id + " needs.");
+      auto scored = chain.run_stage(*stage, features, background_scores[b], background->sites.empty() ? std::string_view{} : background->sites[b]);
       if (!scored) return refuse("Row " + std::to_string(b + 1) + " of " + manifest.background_file + " cannot be scored by the stage " + spec.id + ": " + scored.error().message);
-      background_scores[b].push_back({std::move(scored->margins), std::move(scored->values)});
-      stage->background.push_back(std::move(row));
+      if (stage->is_learner) {
+        std::vector<double> row;
+        for (const Column& column : stage->inputs) row.push_back(chain.value_of(column, features, background_scores[b]));
+        stage->background.push_back(std::move(row));
+      }
+      background_scores[b].push_back(std::move(*scored));
     }
     if (stage->is_learner)
       if (const Status status = chain.prepare_explanation(manifest, *stage); !status) return fail(status.error());
@@ -350,23 +498,31 @@ Result<StageChain> StageChain::build(const PackageManifest& manifest, const std:
   return chain;
 }
 
-Result<std::vector<StageScore>> StageChain::run(const std::vector<double>& features) const {
+Result<StageScore> StageChain::run_stage(const Stage& stage, const std::vector<double>& features, const std::vector<StageScore>& scores, std::string_view site) const {
+  std::vector<double> row, covariates;
+  row.reserve(stage.inputs.size());
+  for (const Column& column : stage.inputs) row.push_back(value_of(column, features, scores));
+  if (stage.is_learner) {
+    auto result = score(stage.learner, row);
+    if (!result) return fail(result.error());
+    return StageScore{std::move(result->margins), std::move(result->values)};
+  }
+  for (const Column& column : stage.covariates) covariates.push_back(value_of(column, features, scores));
+  auto mapped = apply_map(stage.map, row, site, covariates);
+  if (!mapped) return fail(mapped.error());
+  return StageScore{{}, std::move(*mapped)};
+}
+
+Result<std::vector<StageScore>> StageChain::run(const std::vector<double>& features, std::string_view site) const {
   if (features.size() != feature_count_)
     return fail(ErrorCode::invalid_argument, "predict", "The package takes " + std::to_string(feature_count_) + " features, got " +
                                                             std::to_string(features.size()) + ".");
   std::vector<StageScore> scores;
   scores.reserve(stages_.size());
   for (const Stage& stage : stages_) {
-    std::vector<double> row;
-    row.reserve(stage.inputs.size());
-    for (const Column& column : stage.inputs) row.push_back(value_of(column, features, scores));
-    if (!stage.is_learner) {
-      scores.push_back({{}, stage.scaler.apply(row)});
-      continue;
-    }
-    auto result = score(stage.learner, row);
-    if (!result) return fail(result.error().code, "predict", "Stage " + stage.id + ": " + result.error().message);
-    scores.push_back({std::move(result->margins), std::move(result->values)});
+    auto scored = run_stage(stage, features, scores, site);
+    if (!scored) return fail(scored.error().code, "predict", "Stage " + stage.id + ": " + scored.error().message);
+    scores.push_back(std::move(*scored));
   }
   return scores;
 }
@@ -379,7 +535,7 @@ void StageChain::collect_contributions(std::size_t index, std::vector<int>& feat
     if (const int feature = root_feature(column); feature >= 0)
       features.push_back(feature);
     else if (is_linear && std::isnan(stage.mean[i]))
-      collect_contributions(static_cast<std::size_t>(column.stage), features, stages);
+      collect_contributions(static_cast<std::size_t>(source_of(column).column.stage), features, stages);
     else if (std::find(stages.begin(), stages.end(), column.name) == stages.end())
       stages.push_back(column.name);
   }
@@ -471,14 +627,15 @@ Result<StageExplanation> StageChain::explain_unchecked(std::size_t index, std::s
         give(column, factor * (row[i] - stage.mean[i]), row[i]);
         continue;
       }
-      const auto inner = explain_unchecked(static_cast<std::size_t>(column.stage), static_cast<std::size_t>(column.index), features, scores);
+      const Source source = source_of(column);
+      const auto inner = explain_unchecked(static_cast<std::size_t>(source.column.stage), static_cast<std::size_t>(source.column.index), features, scores);
       if (!inner) return inner;
-      result.base += factor * (inner->base - centre);
+      result.base += factor * (source.slope * inner->base + source.offset - centre);
       for (const StageContribution& part : inner->contributions) {
         if (part.feature >= 0)
-          by_feature[part.feature] += factor * part.contribution;
+          by_feature[part.feature] += factor * source.slope * part.contribution;
         else
-          give_stage(part.name, factor * part.contribution, part.value);
+          give_stage(part.name, factor * source.slope * part.contribution, part.value);
       }
     }
   }

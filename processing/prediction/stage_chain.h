@@ -2,17 +2,20 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
+#include "processing/prediction/feature_map.h"
 #include "processing/prediction/learners/learner.h"
 #include "processing/prediction/package_manifest.h"
 #include "processing/prediction/shapley/interventional_shapley.h"
 
 namespace choana::processing {
 
-/// What one stage made of one row. A scaler has values only, named like its inputs; a learner has margins and values,
+/// What one stage made of one row. A feature map (scaler, imputer, ComBat) has values only, named like its inputs; a learner has margins and values,
 /// one a class.
 struct StageScore {
   std::vector<double> margins;
@@ -46,7 +49,7 @@ class StageChain {
   [[nodiscard]] const std::string& id(std::size_t stage) const { return stages_[stage].id; }
   [[nodiscard]] bool is_learner(std::size_t stage) const { return stages_[stage].is_learner; }
   [[nodiscard]] const Learner& learner(std::size_t stage) const { return stages_[stage].learner; }
-  /// Names of a stage's values: the inputs of a scaler; the classes "0", "1", ... of a softmax; one empty name otherwise.
+  /// Names of a stage's values: the inputs of a feature map; the classes "0", "1", ... of a softmax; one empty name otherwise.
   [[nodiscard]] std::vector<std::string> value_names(std::size_t stage) const;
   /// Position of the stage, or -1.
   [[nodiscard]] int find(const std::string& id) const;
@@ -58,13 +61,26 @@ class StageChain {
   /// Names of a stage's contributions in the order of `explain`; empty if it has no explanation.
   [[nodiscard]] std::vector<std::string> contribution_names(std::size_t stage, const PackageManifest& manifest) const;
 
-  /// Run every stage on one row. features: one value a feature in the manifest's order, NaN = missing.
-  /// Errors: as `score` of a learner, with the stage's name.
-  [[nodiscard]] Result<std::vector<StageScore>> run(const std::vector<double>& features) const;
+  /// Whether a stage harmonises, so that `run` needs the site.
+  [[nodiscard]] bool needs_site() const;
+  /// Names of the sites that every combat stage knows.
+  [[nodiscard]] std::vector<std::string> site_names() const;
+  /// Parameters of a combat stage; nullptr for any other.
+  [[nodiscard]] const CombatParameters* combat(std::size_t stage) const { return std::get_if<CombatParameters>(&stages_[stage].map); }
+  /// Values of an impute stage; nullptr for any other.
+  [[nodiscard]] const Imputation* imputation(std::size_t stage) const { return std::get_if<Imputation>(&stages_[stage].map); }
+  /// Of a feature map: index of the feature that each of its inputs shows, -1 for a learner's output.
+  [[nodiscard]] std::vector<int> features_in(std::size_t stage) const;
+  /// Values of the features on the scale of the training figures in features.csv: as the last combat stage that takes them gave them, or as measured.
+  [[nodiscard]] std::vector<double> on_training_scale(const std::vector<double>& features, const std::vector<StageScore>& scores) const;
 
-  /// Shapley values of one margin of a learner stage. A linear stage over another stage's margin is opened down to that
+  /// Run every stage on one row. features: one value a feature in the manifest's order, NaN = missing. site: of the case, for combat stages.
+  /// Errors: as `score` of a learner and `apply_combat`, with the stage's name.
+  [[nodiscard]] Result<std::vector<StageScore>> run(const std::vector<double>& features, std::string_view site = {}) const;
+
+  /// Shapley values of one margin of a learner stage. A linear stage over another stage's margin (scaled or not) is opened down to that
   /// stage's features, because Shapley values are linear in the margin; where a stage enters through its probability it
-  /// stays one contribution. scores: what `run` gave for the same row.
+  /// stays one contribution. What a feature map makes of a feature counts as that feature's share. scores: what `run` gave for the same row.
   /// Errors: not_computable (no method; not additive: then nothing must be shown).
   [[nodiscard]] Result<StageExplanation> explain(std::size_t stage, std::size_t output, const std::vector<double>& features,
                                                  const std::vector<StageScore>& scores) const;
@@ -80,7 +96,8 @@ class StageChain {
     std::string id;
     bool is_learner = false;
     std::vector<Column> inputs;
-    StandardScaler scaler;  // of a `standard` stage
+    FeatureMap map;         // of a stage that is no learner
+    std::vector<Column> covariates;  // of a combat stage
     Learner learner;
     std::string method;     // of explanation; empty: none
     std::optional<LinearModel> linear;   // of a learner whose margins are linear in its scaled inputs
@@ -92,8 +109,20 @@ class StageChain {
   };
 
   void collect_contributions(std::size_t stage, std::vector<int>& features, std::vector<std::string>& stages) const;
+  /// What a column is made of: value = slope * source + offset.
+  struct Source {
+    Column column;
+    double slope = 1;
+    double offset = 0;
+  };
+  [[nodiscard]] Source source_of(const Column& column) const;
   [[nodiscard]] bool opens(const Column& column) const;
   [[nodiscard]] int root_feature(const Column& column) const;
+  [[nodiscard]] int training_feature(const Column& column) const;
+  void collect_dependencies(const Column& column, std::set<int>& features) const;
+  [[nodiscard]] Result<StageScore> run_stage(const Stage& stage, const std::vector<double>& features, const std::vector<StageScore>& scores, std::string_view site) const;
+  [[nodiscard]] Result<std::vector<Column>> resolve(const PackageManifest& manifest, const std::string& word, const std::string& here) const;
+  static Status build_map(const PackageManifest& manifest, const StageSpec& spec, const std::map<std::string, std::string>& files, const StageChain& before, Stage& stage);
   [[nodiscard]] double value_of(const Column& column, const std::vector<double>& features,
                                 const std::vector<StageScore>& scores) const;
   [[nodiscard]] Result<StageExplanation> explain_unchecked(std::size_t stage, std::size_t output, const std::vector<double>& features,

@@ -305,8 +305,17 @@ void read_inputs(Section& root, PackageManifest& manifest) {
       manifest.clinical.push_back(std::move(input));
     }
   Section site = inputs.section("site");
-  site.skip("from");
-  if (site.flag("required", false)) site.complain("required", "asks for the site, which only harmonisation needs, and there is no such stage");
+  if (site.present()) {
+    static const std::vector<std::string> attributes{"Manufacturer", "ManufacturerModelName", "MagneticFieldStrength"};
+    SiteInput input;
+    input.from = site.words("from", true, 64);
+    for (const std::string& attribute : input.from)
+      if (std::find(attributes.begin(), attributes.end(), attribute) == attributes.end())
+        site.complain("from", "names '" + attribute + "'; a site is told by " + join(attributes) + "." + did_you_mean(attribute, attributes));
+    if (input.from.empty()) site.complain("from", "must name at least one header attribute");
+    input.required = site.flag("required", true);
+    manifest.site = std::move(input);
+  }
   site.finish();
   inputs.finish();
 }
@@ -495,6 +504,13 @@ void read_networks(Section& root, PackageManifest& manifest) {
   if (manifest.networks.size() > 16) root.complain("deep", "has more than 16 networks");
 }
 
+// Parameters of the feature maps, and the columns of features.csv that may give them.
+const std::map<std::string, std::vector<std::string>>& feature_map_params() {
+  static const std::map<std::string, std::vector<std::string>> params{
+      {"standard", {"mean", "scale"}}, {"mean_range", {"mean", "range"}}, {"min_max", {"min", "max"}}, {"robust", {"centre", "scale"}}, {"impute", {"values"}}};
+  return params;
+}
+
 void read_stages(Section& root, PackageManifest& manifest) {
   std::set<std::string> seen{"radiomic", "clinical", "deep", "habitat", "table", "features"};
   for (Section& one : root.sections("stages", true)) {
@@ -502,18 +518,22 @@ void read_stages(Section& root, PackageManifest& manifest) {
     stage.id = one.text("id", true, 64);
     if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
     if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
-    stage.type = one.word("type", {"standard", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
+    stage.type = one.word("type", {"standard", "mean_range", "min_max", "robust", "impute", "combat", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
     stage.in = one.words("in", true);
-    if (stage.type == "standard") {
+    if (const auto map = feature_map_params().find(stage.type); map != feature_map_params().end()) {
       Section params = one.section("params", true);
       if (params.find("from", false) != nullptr) {
         stage.from_features = params.text("from") == "features.csv";
         if (!stage.from_features) params.complain("from", "must be features.csv");
+        if (stage.type == "robust") params.complain("from", "cannot give centre and scale of a robust stage, which features.csv does not hold");
       } else {
-        stage.mean = params.numbers("mean");
-        stage.scale = params.numbers("scale");
+        for (const std::string& key : map->second) stage.params[key] = params.numbers(key);
       }
       params.finish();
+      if (stage.type == "min_max") stage.clip = one.flag("clip", false);
+    } else if (stage.type == "combat") {
+      stage.file = one.text("params");
+      if (one.word("unknown_site", {"refuse", "reference"}, "refuse") == "reference") stage.unknown_site = UnknownSite::reference;
     } else {
       stage.file = one.text("file");
       stage.format = one.word("format", model_formats(), "ir");
@@ -723,7 +743,7 @@ Result<std::vector<PackageFeature>> read_package_features(std::string_view csv) 
   if (!table) return fail(table.error().code == ErrorCode::limit_exceeded ? ErrorCode::limit_exceeded : ErrorCode::invalid_package, "read_features", table.error().message);
   const std::vector<std::string> required{"order", "id", "role", "roi", "kind", "feature", "unit", "train_mean", "train_sd", "q01", "q99"};
   std::vector<std::string> known = required;
-  known.insert(known.end(), {"icc", "label"});
+  known.insert(known.end(), {"icc", "label", "train_min", "train_max"});
   for (const std::string& column : required)
     if (!table->find(column)) return refuse("lacks the column '" + column + "'.");
   for (const std::string& column : table->columns)
@@ -758,8 +778,10 @@ Result<std::vector<PackageFeature>> read_package_features(std::string_view csv) 
     for (const auto& [column, target] : {std::pair<const char*, double*>{"train_mean", &feature.train_mean},
                                          {"train_sd", &feature.train_sd},
                                          {"q01", &feature.q01},
-                                         {"q99", &feature.q99}}) {
-      if (cell(column).empty()) {
+                                         {"q99", &feature.q99},
+                                         {"train_min", &feature.train_min},
+                                         {"train_max", &feature.train_max}}) {
+      if (!table->find(column) || cell(column).empty()) {
         *target = std::numeric_limits<double>::quiet_NaN();
         continue;
       }
@@ -767,6 +789,7 @@ Result<std::vector<PackageFeature>> read_package_features(std::string_view csv) 
       if (!number) return refuse("has '" + cell(column).substr(0, 32) + "' in the column " + column + ", which is not a finite number" + at);
       *target = *number;
     }
+    if (feature.train_min > feature.train_max) return refuse("has a train_min above its train_max" + at);
     if (feature.train_sd < 0) return refuse("has a negative train_sd" + at);
     if (feature.q01 > feature.q99) return refuse("has a q01 above its q99" + at);
     features.push_back(std::move(feature));
