@@ -100,6 +100,7 @@ class StudyRun {
       return reject_package(manifest, Error{ErrorCode::missing_role, "assign_roles",
                                             "No " + sequence.role + " series was found for the model '" + manifest.title + "'" + series_.what_was_found() + ".", ""});
     }
+    plan.series_of_role = series_of_role;
     RoleContext context{series_of_role, {}};
     for (const auto& [role, series] : series_of_role) {
       auto request = registration_request(manifest.preprocessing, role);
@@ -172,11 +173,11 @@ class StudyRun {
   // -- predicting --
 
   void predict() {
-    PackageInputs inputs(input_, measurements_, findings_, log_);
+    PackageInputs inputs(input_, series_, measurements_, findings_, log_);
     for (const PackagePlan& plan : plans_) {
       const ModelPackage& package = *settings_.packages[plan.package];
       const StudyLog::Timer timer(log_, "predict", "");
-      auto predictions = package.predict(inputs.gather(package.manifest(), plan));
+      auto predictions = package.predict(inputs.gather(package.manifest(), plan), inputs.context(package.manifest(), plan));
       if (!predictions) {
         log_.remember(predictions.error());
         log_.issue(predictions.error().code, "The model '" + package.manifest().id + "' gave no prediction: " + predictions.error().message, "", "");

@@ -37,6 +37,26 @@ std::map<std::string, double> PackageInputs::gather(const PackageManifest& manif
   return inputs;
 }
 
+PredictionContext PackageInputs::context(const PackageManifest& manifest, const PackagePlan& plan) const {
+  PredictionContext context;
+  for (const auto& [role, n] : plan.series_of_role) {
+    const SeriesState& state = series_[n];
+    const AcquiredSlice& slice = (*state.slices)[state.slices->size() / 2];
+    SeriesFacts facts{slice.acquisition, {slice.column_spacing_mm, slice.row_spacing_mm, 0}};
+    // The volume knows the distance between slices, and which of several b-values is measured.
+    for (const MeasuredSeries& measured : findings_.measured)
+      if (measured.volume.reference().series_instance_uid == state.uid()) facts = {measured.volume.acquisition(), measured.volume.geometry().spacing_mm()};
+    context.series[role] = std::move(facts);
+  }
+  for (const RequiredRoi& roi : manifest.rois)
+    for (const std::string& role : roi.of_roles) {
+      const auto place = plan.place_of.find({role, roi.name});
+      if (place == plan.place_of.end() || context.volume_ml.contains(roi.name)) continue;
+      context.volume_ml[roi.name] = findings_.measured[place->second.first].rois[place->second.second].volume_ml();
+    }
+  return context;
+}
+
 std::optional<double> PackageInputs::habitat_value(const PackagePlan& plan, const PackageFeature& feature) const {
   for (const auto& [key, where] : plan.habitat_of) {
     const HabitatMap& map = findings_.habitats[where.first];

@@ -7,6 +7,8 @@
 #include "core/study_findings.h"
 #include "processing/pipeline/package_plan.h"
 #include "processing/pipeline/study_measurements.h"
+#include "processing/pipeline/study_series.h"
+#include "processing/prediction/prediction_context.h"
 #include "processing/study_pipeline.h"
 
 namespace choana::processing {
@@ -15,11 +17,15 @@ namespace choana::processing {
 class PackageInputs {
  public:
   /// All outlive this.
-  PackageInputs(const StudyInput& input, const StudyMeasurements& measurements, StudyFindings& findings, StudyLog& log)
-      : input_(input), measurements_(measurements), findings_(findings), log_(log) {}
+  PackageInputs(const StudyInput& input, const StudySeries& series, const StudyMeasurements& measurements, StudyFindings& findings, StudyLog& log)
+      : input_(input), series_(series), measurements_(measurements), findings_(findings), log_(log) {}
 
   /// By feature id. Clinical values that are used are noted in the findings.
   [[nodiscard]] std::map<std::string, double> gather(const PackageManifest& manifest, const PackagePlan& plan);
+
+  /// What the package's ranges of acquisition and volume are held against: the series in its roles, and the regions as they lie on the first
+  /// of their series that was received.
+  [[nodiscard]] PredictionContext context(const PackageManifest& manifest, const PackagePlan& plan) const;
 
  private:
   /// What is known of a habitat without measuring it: its volume, its share of the region, and how many there are.
@@ -28,6 +34,7 @@ class PackageInputs {
   [[nodiscard]] std::optional<double> clinical_value(const PackageManifest& manifest, const PackageFeature& feature);
 
   const StudyInput& input_;
+  const StudySeries& series_;
   const StudyMeasurements& measurements_;
   StudyFindings& findings_;
   StudyLog& log_;

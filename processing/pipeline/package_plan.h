@@ -16,6 +16,7 @@ struct PackagePlan {
   using Name = std::pair<std::string, std::string>;
 
   std::size_t package = 0;                                          // position in PipelineSettings::packages
+  std::map<std::string, std::size_t> series_of_role;                // to StudySeries
   std::map<Name, std::size_t> task_of;                              // to StudyMeasurements
   std::map<Name, std::pair<std::size_t, std::size_t>> place_of;     // to findings.measured and its rois
   std::map<Name, std::pair<std::size_t, std::size_t>> habitat_of;   // to findings.habitats and its habitats
