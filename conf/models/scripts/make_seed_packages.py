@@ -71,7 +71,7 @@ def inputs(required, of, volumes, clinical=(), optional=(), site=False):
 
 def heading(identity, title, outcome, definition, positive, timing):
     return (f"format: choana-model/1\nid: {identity}\nversion: 1.0.0\ntitle: {title} (synthetic demonstration)\nstatus: demonstration\nintended_use:\n  statement: {tools.STATEMENT}\n"
-            f"  population: synthetic studies of dicom-fixtures\n  timing: {timing}\n  not_for: [patients]\n  outcome: {{name: {outcome}, definition: {definition}, positive: {positive}}}\n")
+            f"  population: synthetic studies of dicom-fixtures\n  timing: {timing}\n  not_for: [patients]\n  outcome: {{name: {outcome}, definition: \"{definition}\", positive: {positive}}}\n")
 
 
 def tail(publication, trained, n, events, tolerance="{stages: 1.0e-12}", robustness=True, missing="{radiomic: refuse}", distance=True, flagged=2):
@@ -83,6 +83,7 @@ def tail(publication, trained, n, events, tolerance="{stages: 1.0e-12}", robustn
 
 
 ROBUSTNESS = False
+TIME_UNIT = ""
 
 
 def versions(*more):
@@ -249,14 +250,14 @@ def s1_selection(data, rows, y, count, among):
     """ComBat, mean normalisation, correlation > 0.99 dropped, ANOVA p < 0.05; of those the `count` of highest F that are not correlated by more than `among`."""
     combat = tools.Combat(data.x[rows], data.sites[rows])
     x = combat(data.x[rows], data.sites[rows])
-    mean, span = x.mean(axis=0), x.max(axis=0) - x.min(axis=0)
-    scaled = (x - mean) / span
+    scaled = (x - x.mean(axis=0)) / (x.max(axis=0) - x.min(axis=0))
     f, p = tools.f_values(scaled, y)
     order = np.argsort(-f, kind="stable")
     kept = tools.uncorrelated(scaled, order, 0.99)
     significant = [c for c in kept if p[c] < 0.05]
     columns = np.array(tools.uncorrelated(scaled, significant, among)[:count])
-    return {"combat": combat, "columns": columns, "mean": mean[columns], "range": span[columns], "kept": len(kept), "anova": len(significant)}
+    chosen = x[:, columns]  # the figures of features.csv, to the last bit
+    return {"combat": combat, "columns": columns, "mean": package.mean_and_sd(chosen)[0], "range": chosen.max(axis=0) - chosen.min(axis=0), "kept": len(kept), "anova": len(significant)}
 
 
 def s1_scaled(data, f, raw, sites):
@@ -264,12 +265,8 @@ def s1_scaled(data, f, raw, sites):
     return harmonised, (harmonised - f["mean"]) / f["range"]
 
 
-def s1_stages(ids, f):
-    numbers = lambda values: "[" + ", ".join(format(float(v), ".17g") for v in values) + "]"
-    return (f"  - {{id: harmonised, type: combat, params: harmonisation.json, in: radiomic, unknown_site: refuse}}\n"
-            f"  - {{id: scaled, type: mean_range, params: {{mean: {numbers(f['mean'])}, range: {numbers(f['range'])}}}, in: harmonised}}\n")
-
-
+S1_STAGES = ("  - {id: harmonised, type: combat, params: harmonisation.json, in: radiomic, unknown_site: refuse}\n"
+             "  - {id: scaled, type: mean_range, params: {from: features.csv}, in: harmonised}\n")
 S1_EXTRACTION = "extraction: {T1: extraction/t1.yaml, T2: extraction/t2.yaml, T1C: extraction/t1c.yaml}\nfeatures: features.csv\nstages:\n"
 S1_PREPROCESSING = "preprocessing:\n" + N4 + RESCALE + "  - {step: resample, spacing_mm: [1, 1, 1], interpolator: bspline, mask_interpolator: nearest}\n"
 
@@ -339,17 +336,17 @@ def make_s1_response(cohort, folder):
         "measured": data.measured, "agreement_of_readers": len(data.ids), "correlation_0.99": f["kept"], "anova": f["anova"], "used": len(ids)}}
     manifest = heading("demo-s1-response", "Response to a PD-1 inhibitor with chemoradiotherapy", "responder",
                        "drawn at random with a probability that depends on texture, volume, N stage and white cells of a synthetic patient", "responder", "MRI before the first dose") + \
-        inputs(S1_ROLES, S1_ROLES, data.volumes(), ["n_stage", "wbc"], site=True) + S1_PREPROCESSING + S1_EXTRACTION + s1_stages(ids, f) + \
+        inputs(S1_ROLES, S1_ROLES, data.volumes(), ["n_stage", "wbc"], site=True) + S1_PREPROCESSING + S1_EXTRACTION + S1_STAGES + \
         "  - {id: radscore, type: tree_ensemble, format: catboost, file: model/catboost.json, in: scaled, link: logistic}\n" \
         "  - {id: combined, type: linear, file: model/combined.ir.json, in: [clinical.n_stage, clinical.wbc, radscore.margin], link: logistic}\n" \
         "outputs:\n  - {from: combined, name: Response, endpoint: RESPONSE, unit: \"%\", decimals: 1, primary: true}\n  - {from: radscore, name: Radscore, endpoint: RADSCORE, unit: \"1\", decimals: 3}\n" \
         "explain:\n  combined: {method: linear, space: margin}\n  radscore: {method: tree_path_dependent, space: margin}\n" \
         f"thresholds:\n  - {{on: combined, value: {cut:.17g}, label: response more likely, otherwise: response less likely, risk: low, otherwise_risk: high, source: \"Youden index, cross-validation\"}}\n" + \
         tail("Sun et al., Research 2025;8:0749: its protocol, not its numbers", versions(("catboost", catboost.__version__), ("neuroCombat", "0.2.12")), len(data.train), int(y_train.sum()))
-    z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])[1]
+    h_train, z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])
     profile = (seed_cohort.PROFILES / "seed-1-sun.yaml").read_text()
     tools.Package(folder).write(
-        manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], table[data.train], {r: profile for r in S1_ROLES},
+        manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], np.column_stack([h_train, clinical[data.train]]), {r: profile for r in S1_ROLES},
         {"catboost.json": document, "combined.ir.json": tools.export.ir(f["combined"], ["clinical.n_stage", "clinical.wbc", "radscore.margin"])}, (header, body), results,
         tools.card("Response to a PD-1 inhibitor (synthetic demonstration)", f"""\
         Follows the protocol of Sun et al., Research 2025: N4, grey values 0 to 255, 1 mm, 25 bins; 1,130 features of T1, T2 and contrast-enhanced T1; ComBat over three sites; mean normalisation;
@@ -361,7 +358,7 @@ def make_s1_response(cohort, folder):
         - Performance: {results["summary"]}. Not calibrated further.
         - Limits: everything. What lies outside the training ranges (features, volume, acquisition, distance from the training set) is flagged.
         """, made_with(("catboost", catboost.__version__), ("neuroCombat", "0.2.12"))),
-        {"harmonisation.json": f["combat"].document(ids, f["columns"], seed_cohort.SITE_HEADERS), "distance.json": tools.distance_document("scaled", ids, z_train)})
+        {"harmonisation.json": f["combat"].document(ids, f["columns"], seed_cohort.SITE_HEADERS), "distance.json": tools.distance_document("scaled", ids, z_train)}, extra_columns=True)
     return results["summary"]
 
 
@@ -459,10 +456,10 @@ def make_s1_survival(cohort, folder):
 
     cox = {"ir": 1, "kind": "cox", "features": ["clinical.age", "clinical.n_stage", "radscore"], "coef": f["coef"].tolist(), "centre": f["centre"].tolist(), "ties": "efron",
            "baseline": {"at": "centre", "time": f["at"].tolist(), "cumulative_hazard": f["hazard"].tolist()}}
-    years = "".join(f"  - {{from: survival, name: Survival at {n} year{'s' if n > 1 else ''}, endpoint: OS{n}Y, unit: \"%\", decimals: 1, horizon: {12 * n}, time_unit: month}}\n" for n in (1, 2, 3))
+    years = "".join(f"  - {{from: survival, name: Survival at {n} year{'s' if n > 1 else ''}, endpoint: OS{n}Y, unit: \"%\", decimals: 1, horizon: {12 * n}{TIME_UNIT}}}\n" for n in (1, 2, 3))
     manifest = heading("demo-s1-survival", "Overall survival after a PD-1 inhibitor with chemoradiotherapy", "death",
                        "drawn at random with a hazard that depends on texture, volume, N stage and age of a synthetic patient", "death", "MRI before the first dose") + \
-        inputs(S1_ROLES, S1_ROLES, data.volumes(), ["age", "n_stage"], site=True) + S1_PREPROCESSING + S1_EXTRACTION + s1_stages(ids, f) + \
+        inputs(S1_ROLES, S1_ROLES, data.volumes(), ["age", "n_stage"], site=True) + S1_PREPROCESSING + S1_EXTRACTION + S1_STAGES + \
         "  - {id: radscore, type: tree_ensemble, file: model/radscore.ir.json, in: scaled, link: logistic}\n" \
         "  - {id: survival, type: cox, file: model/cox.ir.json, in: [clinical.age, clinical.n_stage, radscore]}\n" \
         "outputs:\n  - {from: radscore, name: OS-Radscore, endpoint: OSRADSCORE, unit: \"1\", decimals: 3, primary: true}\n" + years + \
@@ -470,10 +467,10 @@ def make_s1_survival(cohort, folder):
         f"thresholds:\n  - {{on: radscore, value: {f['cut']:.17g}, label: high risk of death, otherwise: low risk of death, risk: high, otherwise_risk: low, source: \"largest log-rank statistic, training (paper 0.55)\"}}\n" + \
         tail("Sun et al., Research 2025;8:0749: its protocol, not its numbers", versions(("imbalanced-learn", imblearn.__version__), ("lifelines", lifelines.__version__), ("neuroCombat", "0.2.12")),
              len(data.train), int(event[data.train].sum()))
-    z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])[1]
+    h_train, z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])
     profile = (seed_cohort.PROFILES / "seed-1-sun.yaml").read_text()
     tools.Package(folder).write(
-        manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], table[data.train], {r: profile for r in S1_ROLES},
+        manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], np.column_stack([h_train, clinical[data.train]]), {r: profile for r in S1_ROLES},
         {"radscore.ir.json": tools.export.ir(f["boosted"], ids), "cox.ir.json": cox}, (header, body), results,
         tools.card("Overall survival after a PD-1 inhibitor (synthetic demonstration)", f"""\
         Follows the protocol of Sun et al., Research 2025: preparation, features, ComBat and scaling as in demo-s1-response; death in follow-up balanced by SMOTE within the training rows; AdaBoost of
@@ -485,7 +482,7 @@ def make_s1_survival(cohort, folder):
         - Performance: {line}. Not calibrated further.
         - Limits: everything. What lies outside the training ranges (features, volume, acquisition, distance from the training set) is flagged.
         """, made_with(("imbalanced-learn", imblearn.__version__), ("lifelines", lifelines.__version__), ("neuroCombat", "0.2.12"))),
-        {"harmonisation.json": f["combat"].document(ids, f["columns"], seed_cohort.SITE_HEADERS), "distance.json": tools.distance_document("scaled", ids, z_train)})
+        {"harmonisation.json": f["combat"].document(ids, f["columns"], seed_cohort.SITE_HEADERS), "distance.json": tools.distance_document("scaled", ids, z_train)}, extra_columns=True)
     return line
 
 
@@ -765,7 +762,7 @@ def make_s4(cohort, folder):
              tolerance="{stages: 1.0e-12, deep: 1.0e-4}", missing="{radiomic: refuse, deep: refuse}")
     harmonised = stages(f, table[data.train], data.sites[data.train])[0]
     tools.Package(folder).write(
-        manifest, [tools.feature(i) for i in ids], table[data.train], {"T2": profile}, {"forest.ir.json": tools.export.ir(f["forest"], ids), "network.onnx": network}, (header, body), results,
+        manifest, [tools.feature(i) for i in ids], harmonised, {"T2": profile}, {"forest.ir.json": tools.export.ir(f["forest"], ids), "network.onnx": network}, (header, body), results,
         tools.card("Recurrence within 5 years (synthetic demonstration)", f"""\
         Follows the protocol of Hu et al., Clinical and Experimental Metastasis 2025, its model of T2: radiomics and 1,000 outputs of ResNet50, ComBat, LASSO of ten folds, nine radiomic and six deep features,
         random forest. The paper's 975 radiomic features are not what one run gives; the profile measures 1,130.
