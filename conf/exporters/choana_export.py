@@ -7,7 +7,7 @@ scikit-learn only.
 `model` may be a Pipeline of StandardScaler and an estimator, or one of: LogisticRegression, LinearRegression, Ridge, Lasso, ElasticNet and
 their CV forms, LinearSVC; SVC and NuSVC; RandomForest, ExtraTrees, DecisionTree, GradientBoosting, HistGradientBoosting (classifiers and
 regressors), AdaBoostClassifier; KNeighborsClassifier; GaussianNB; MLPClassifier; GaussianProcessClassifier with constant * RBF;
-CalibratedClassifierCV over linear, SVM or tree models. The self-test rows are scored by the live model; `choana model check` recomputes them.
+CalibratedClassifierCV over linear, SVM or tree models; lifelines.CoxPHFitter. Anything else is refused with a word. The self-test rows are scored by the live model; `choana model check` recomputes them.
 `ir(model, names)` gives the neutral form alone, for `choana model import --format ir`.
 """
 
@@ -24,6 +24,11 @@ LARGEST_DOUBLE = 1.7976931348623157e308  # stands for an infinite threshold: JSO
 
 def _numbers(array):
     return np.asarray(array, dtype=np.float64).tolist()
+
+
+def _two_classes(model):
+    if len(model.classes_) != 2:
+        raise ValueError(f"{type(model).__name__} is exported for two classes, this one has {len(model.classes_)}")
 
 
 def _tree(tree, value, group=0):
@@ -86,7 +91,7 @@ def _hist_gradient_boosting(model):
 def _ada_boost(model):
     """Two classes. SAMME.R: half the log ratio of clipped shares; SAMME: signed votes. The margin is what the logistic function turns into predict_proba."""
     import sklearn
-    assert len(model.classes_) == 2, "AdaBoost with two classes"
+    _two_classes(model)
     weights = model.estimator_weights_[:len(model.estimators_)]
     total = float(np.sum(weights))
     eps = np.finfo(np.float64).eps
@@ -110,7 +115,8 @@ def _ada_boost(model):
 
 
 def _svm(model):
-    assert not hasattr(model, "classes_") or len(model.classes_) == 2, "an SVM with two classes"
+    if hasattr(model, "classes_"):
+        _two_classes(model)
     out = {"kind": "svm", "kernel": model.kernel, "gamma": float(getattr(model, "_gamma", 0.0)), "coef0": float(model.coef0), "degree": float(model.degree),
            "sv": _numbers(model.support_vectors_), "dual_coef": _numbers(np.ravel(model.dual_coef_)), "intercept": [float(model.intercept_[0])], "probability": "none"}
     if getattr(model, "probability", False) is True:
@@ -131,7 +137,7 @@ def _linear(model, name):
 
 def _gaussian_process(model):
     from sklearn.gaussian_process.kernels import ConstantKernel, Product, RBF
-    assert len(model.classes_) == 2, "a Gaussian process with two classes"
+    _two_classes(model)
     fitted = model.base_estimator_
     kernel = fitted.kernel_
     if isinstance(kernel, RBF):
@@ -158,8 +164,21 @@ def _calibrated(model):
     return {"kind": "calibrated", "members": members}
 
 
+def _cox(model):
+    """lifelines.CoxPHFitter without strata, splines or weights of its own."""
+    if getattr(model, "strata", None) or getattr(model, "baseline_estimation_method", "breslow") != "breslow":
+        raise ValueError("CoxPHFitter is exported without strata and with Breslow's baseline")
+    hazard = model.baseline_cumulative_hazard_
+    time, steps = np.asarray(hazard.index, dtype=np.float64), np.asarray(hazard.iloc[:, 0], dtype=np.float64)
+    keep = np.diff(np.concatenate([[0.0], steps])) > 0
+    return {"kind": "cox", "coef": _numbers(model.params_), "centre": _numbers(model._norm_mean), "ties": "efron",
+            "baseline": {"at": "centre", "time": _numbers(time[keep]), "cumulative_hazard": _numbers(steps[keep])}}
+
+
 def _body(model):
     name = type(model).__name__
+    if name == "CoxPHFitter":
+        return _cox(model)
     classes = len(model.classes_) if hasattr(model, "classes_") and np.ndim(model.classes_) == 1 else None
     if name.startswith(("RandomForest", "ExtraTrees")):
         return _forest(model.estimators_, classes)
@@ -211,7 +230,9 @@ def ir(model, features):
 
 
 def expected(model, rows):
-    """What the live model says: the probability of class 1, one column a class, a decision, or a value."""
+    """What the live model says: the probability of class 1, one column a class, a decision, a value, or a log hazard (Cox)."""
+    if type(model).__name__ == "CoxPHFitter":
+        return np.asarray(model.predict_log_partial_hazard(np.asarray(rows))).reshape(len(rows), -1)
     if hasattr(model, "predict_proba"):
         p = np.asarray(model.predict_proba(rows))
         return p[:, 1:2] if p.shape[1] == 2 else p
@@ -238,15 +259,18 @@ def _cell(value):
     return "" if value is None or (isinstance(value, float) and math.isnan(value)) else format(float(value), ".17g")
 
 
-def export(model, x_train, features, folder, rows=None, package_id=None, version="1.0.0", title=None, tolerance=1e-9, background=50, seed=1):
+def export(model, x_train, features, folder, rows=None, package_id=None, version="1.0.0", title=None, tolerance=1e-9, background=50, seed=1, horizon=None):
     """Write a whole package into `folder` (new). rows: at least 20 for the self-test, chosen from x_train if not given.
-    background: so many training rows explain models that need them (they are patients' rows: 0 leaves them out)."""
+    background: so many training rows explain models that need them (they are patients' rows: 0 leaves them out).
+    horizon: of a Cox model, a time in its unit; the package then gives the survival up to it, otherwise the log hazard."""
     x_train, folder = np.asarray(x_train, dtype=np.float64), pathlib.Path(folder)
     rows = x_train[:60] if rows is None else np.asarray(rows, dtype=np.float64)
     if len(rows) < 20:
         raise ValueError("the self-test needs at least 20 rows")
-    (folder / "model").mkdir(parents=True)
     document = ir(model, features)
+    if horizon is not None and document["kind"] != "cox":
+        raise ValueError("a horizon belongs to a Cox model")
+    (folder / "model").mkdir(parents=True)
     (folder / "model" / "model.ir.json").write_text(json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
     with np.errstate(all="ignore"), open(folder / "features.csv", "w", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -275,7 +299,7 @@ def export(model, x_train, features, folder, rows=None, package_id=None, version
     (folder / "manifest.yaml").write_text(
         f"format: choana-model/1\nid: {package_id or folder.name}\nversion: {version}\ntitle: {json.dumps(title)}\nstatus: research\n"
         'intended_use: "Exported with choana_export.py; its intended use has not been stated."\ninputs: {}\nfeatures: features.csv\nstages:\n'
-        f"  - {{id: model, type: {document['kind']}, file: model/model.ir.json, in: table}}\noutputs:\n  - {{from: model, name: prediction, endpoint: PREDICTION, primary: true}}\n"
+        f"  - {{id: model, type: {document['kind']}, file: model/model.ir.json, in: table}}\noutputs:\n  - {{from: model, name: prediction, endpoint: PREDICTION, primary: true{f', horizon: {float(horizon)!r}' if horizon is not None else ''}}}\n"
         + ("background: background.csv\n" if has_background else "")
         + f"missing: {{table: pass}}\nuncertainty: {{quantile_guard: [0.01, 0.99]}}\nselftest: {{file: selftest.csv, tolerance: {{stages: {tolerance!r}}}}}\nintegrity: {{sums: SHA256SUMS}}\n")
     (folder / "MODEL_CARD.md").write_text(f"# {title}\n\nComplete this card: population, limits, contact."
@@ -288,7 +312,7 @@ def _margins(model, document, rows, values):
     """The margin of the IR kind, from the live model where it has a method for it."""
     kind, link = document["kind"], document.get("link", "identity")
     last = model.steps[-1][1] if type(model).__name__ == "Pipeline" else model
-    if kind == "knn" or (kind in ("tree_ensemble", "linear") and link == "identity"):
+    if kind in ("knn", "cox") or (kind in ("tree_ensemble", "linear") and link == "identity"):
         return values
     if kind == "tree_ensemble" and type(last).__name__ == "AdaBoostClassifier":
         p = values

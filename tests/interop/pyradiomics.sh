@@ -6,14 +6,7 @@ bin=$(readlink -f "$1") work=$2
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 mkdir -p "$work"
 work=$(readlink -f "$work")
-if [ ! -e "$work/venv/.ready" ]; then
-  rm -rf "$work/venv"
-  python3 -m venv "$work/venv"
-  # These versions are the reference; PyRadiomics' own build needs them there before it.
-  "$work/venv/bin/pip" -q install --disable-pip-version-check numpy==1.26.4 scipy==1.13.1 SimpleITK==2.5.7 PyWavelets==1.9.0 \
-    scikit-image==0.24.0 trimesh==4.4.9 pykwalify 'ruamel.yaml<0.18' six 'setuptools<70' wheel
-  "$work/venv/bin/pip" -q install --disable-pip-version-check --no-build-isolation --no-deps --no-cache-dir pyradiomics==3.0.1
-  touch "$work/venv/.ready"
-fi
-"$work/venv/bin/python" "$here/pyradiomics_compare.py" --program "$bin/choana"
-exec "$work/venv/bin/python" "$here/extract_command.py" --program "$bin/choana"
+. "$here/venv.sh"
+use_venv pyradiomics "$work"
+"$python" "$here/pyradiomics_compare.py" --program "$bin/choana"
+exec "$python" "$here/extract_command.py" --program "$bin/choana"

@@ -6,8 +6,8 @@ bin=$(readlink -f "$1") work=$2
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 mkdir -p "$work"
 work=$(readlink -f "$work")
-if [ ! -x "$work/venv/bin/python" ]; then python3 -m venv "$work/venv"; fi
-"$work/venv/bin/pip" -q install --disable-pip-version-check -r "$here/requirements.txt"
+. "$here/venv.sh"
+use_venv results "$work"
 rm -rf "$work/example" "$work/study" "$work/study.json" "$work/run"
 mkdir -p "$work/example"
 CHOANA_RESULTS_OUT="$work/example" "$bin/reporting_test" --gtest_filter='*LeavesAnExampleWhereAsked' >/dev/null
@@ -17,4 +17,4 @@ if [ -x "$bin/choana" ] && [ -x "$bin/choana-fixtures" ]; then
   "$bin/choana" run "$work/study" --out "$work/run" --package "$here/../../conf/models/demo-npc-response"
   folders+=("$work"/run/*/)
 fi
-exec "$work/venv/bin/python" "$here/read_results.py" "${folders[@]}"
+exec "$python" "$here/read_results.py" "${folders[@]}"

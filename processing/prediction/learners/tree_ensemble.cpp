@@ -3,6 +3,8 @@
 #include <cmath>
 #include <string>
 
+#include "processing/prediction/learners/prepared_trees.h"
+
 namespace choana::processing {
 namespace {
 constexpr double lightgbm_zero = static_cast<double>(1e-35F);  // its kZeroThreshold
@@ -51,7 +53,22 @@ Result<std::vector<double>> tree_margins(const TreeEnsemble& ensemble, const std
   std::vector<double> sums(groups, 0.0);
   if (in_float)
     for (std::size_t g = 0; g < groups; ++g) sums[g] = static_cast<float>(ensemble.base[g]);
+  const PreparedTrees* prepared = ensemble.prepared.get();
+  std::vector<double> slots, values;
+  bool missing = false;
+  if (prepared != nullptr) {
+    missing = prepare_row(*prepared, ensemble.rule, row, slots);
+    prepared_leaf_values(*prepared, slots, missing, values);
+  }
   for (std::size_t t = 0; t < ensemble.trees.size(); ++t) {
+    if (prepared != nullptr && prepared->trees[t].plain && !(missing && prepared->trees[t].undefined)) {
+      double& sum = sums[static_cast<std::size_t>(prepared->trees[t].group)];
+      if (in_float)
+        sum = static_cast<float>(sum) + static_cast<float>(ensemble.scale) * static_cast<float>(values[t]);
+      else
+        sum += values[t];
+      continue;
+    }
     const DecisionTree& tree = ensemble.trees[t];
     const int leaf = leaf_of(tree, ensemble.rule, row);
     if (leaf < 0)

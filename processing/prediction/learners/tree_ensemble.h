@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/result.h"
@@ -57,6 +58,8 @@ struct DecisionTree {
   std::vector<CategorySet> category_sets = {};
 };
 
+struct PreparedTrees;
+
 /// Trees whose leaf values add up: margin[group] = base[group] + scale * sum of the leaves reached.
 struct TreeEnsemble {
   SplitRule rule = SplitRule::le_f32_f64;
@@ -68,6 +71,7 @@ struct TreeEnsemble {
   std::vector<double> expected;  // margins expected over the training rows (`expected_margins`); empty: not measured
   std::vector<DecisionTree> trees;
   LinkDetail link_detail = {};
+  std::shared_ptr<const PreparedTrees> prepared = {};  // readers fill it in when the rest is there (`prepare_trees`); empty: everything is slower
 };
 
 /// Whether x (not NaN) goes to the left child.

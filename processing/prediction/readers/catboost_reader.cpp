@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/readers/foreign_json_internal.h"
 #include "processing/prediction/readers/ir_reader.h"
 #include "processing/prediction/readers/tree_check.h"
@@ -193,6 +194,7 @@ Result<Learner> read_catboost(std::string_view text, const std::string& name) {
       }
     ensemble.has_cover = weighted;
     if (weighted) ensemble.expected = expected_margins(ensemble);
+    ensemble.prepared = prepare_trees(ensemble);
     learner.model = std::move(ensemble);
     return learner;
   });

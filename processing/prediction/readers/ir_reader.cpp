@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/near_match.h"
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/readers/json_internal.h"
 #include "processing/prediction/readers/tree_check.h"
 #include "processing/prediction/shapley/tree_shapley.h"
@@ -455,6 +456,12 @@ CalibratedModel::Calibrator read_calibrator(const json& object, const std::strin
   return calibrator;
 }
 
+TreeEnsemble read_calibrated_trees(Fields& fields, std::size_t features, const std::string& name, std::optional<Error>& problem) {
+  TreeEnsemble ensemble = read_trees(fields, features, name, problem);
+  if (!problem) ensemble.prepared = prepare_trees(ensemble);
+  return ensemble;
+}
+
 CalibratedModel read_calibrated(Fields& fields, std::size_t count, const std::string& name, std::optional<Error>& problem) {
   CalibratedModel model;
   const json* members = fields.find("members");
@@ -481,7 +488,7 @@ CalibratedModel read_calibrated(Fields& fields, std::size_t count, const std::st
     else if (kind == "svm")
       result.base = read_svm(base, count);
     else if (kind == "tree_ensemble")
-      result.base = read_trees(base, count, where, problem);
+      result.base = read_calibrated_trees(base, count, where, problem);
     else
       base.complain("has the kind '" + kind.substr(0, 40) + "'; a calibrated model rests on linear, svm or tree_ensemble");
     base.forbid_the_rest();
@@ -516,6 +523,7 @@ Result<Learner> read_ir(std::string_view text, const std::string& name) {
   } else if (kind == "tree_ensemble") {
     TreeEnsemble ensemble = read_trees(fields, learner.features.size(), name, problem);
     if (!problem && ensemble.has_cover) ensemble.expected = expected_margins(ensemble);
+    if (!problem) ensemble.prepared = prepare_trees(ensemble);
     learner.model = std::move(ensemble);
   } else if (kind == "svm") {
     learner.model = read_svm(fields, learner.features.size());

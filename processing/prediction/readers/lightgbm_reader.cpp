@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/readers/foreign_json_internal.h"
 #include "processing/prediction/readers/ir_reader.h"
 #include "processing/prediction/readers/table.h"
@@ -220,6 +221,7 @@ Result<Learner> read_lightgbm(std::string_view text, const std::string& name) {
       if (nodes > ir_nodes_max) throw ReaderRefusal("has more than " + std::to_string(ir_nodes_max) + " nodes");
     }
     if (ensemble.has_cover) ensemble.expected = expected_margins(ensemble);
+    ensemble.prepared = prepare_trees(ensemble);
     learner.model = std::move(ensemble);
     return learner;
   });

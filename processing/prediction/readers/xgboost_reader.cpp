@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/readers/foreign_json_internal.h"
 #include "processing/prediction/readers/ir_reader.h"
 #include "processing/prediction/readers/table.h"
@@ -202,6 +203,7 @@ TreeEnsemble read_trees(const json& model, const std::vector<double>& weights, c
     ensemble.trees.push_back(std::move(tree));
   }
   ensemble.expected = expected_margins(ensemble);
+  ensemble.prepared = prepare_trees(ensemble);
   return ensemble;
 }
 

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "core/vectorised.h"
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/shapley/gauss_legendre.h"
 
 namespace choana::processing {
@@ -35,97 +39,154 @@ int depth_of(const DecisionTree& tree) {
 // A leaf of value v whose path asks d distinct features is the game v(S) = v * product over j of (o_j if j is in S, else
 // z_j): z_j the share of training rows that pass the feature's splits, o_j whether the row passes. Its Shapley values are
 //   v * (o_i - z_i) * integral over t in (0, 1) of the product over j != i of (z_j (1 - t) + o_j t),
-// a polynomial of degree d - 1, which Gauss-Legendre quadrature of ceil(d / 2) nodes integrates exactly. The products grow
-// from the root down and the sums over leaves from the leaves up, so a tree costs nodes x quadrature nodes, and nothing
-// is ever subtracted from a product: every factor is positive.
-class TreeExplainer {
- public:
-  TreeExplainer(const Quadrature& quadrature, int depth_max, std::size_t features)
-      : quadrature_(quadrature),
-        count_(quadrature.nodes.size()),
-        products_((static_cast<std::size_t>(depth_max) + 1) * count_),
-        sums_((static_cast<std::size_t>(depth_max) + 1) * count_),
-        inverses_((static_cast<std::size_t>(depth_max) + 2) * count_, 1.0),
-        known_(features) {}
-
-  /// Adds the shares of one tree. False if a missing value meets a node without a rule for it, also off the way of this
-  /// row: a subset of the inputs may lead there.
-  [[nodiscard]] bool add(const DecisionTree& tree, SplitRule rule, const std::vector<double>& row, std::vector<double>& shares) {
-    tree_ = &tree;
-    rule_ = rule;
-    row_ = &row;
-    shares_ = &shares;
-    undefined_ = false;
-    std::fill_n(products_.begin(), count_, 1.0);
-    visit(0, 0);
-    return !undefined_;
-  }
-
- private:
-  // What the path from the root says of one feature. Untouched, it leaves every product as it is.
-  struct Passed {
-    double zero = 1;
-    double one = 1;
-    std::size_t inverse = 0;  // where inverses_ holds 1 / factor: row 0 is all ones, row d + 1 belongs to depth d
-  };
-
-  // Leaves the sum of leaf value x product over all leaves below in sums_ at this depth.
-  void visit(int index, std::size_t depth) {
-    const TreeNode& node = tree_->nodes[static_cast<std::size_t>(index)];
-    const double* product = &products_[depth * count_];
-    double* sum = &sums_[depth * count_];
-    if (node.is_leaf()) {
-      for (std::size_t q = 0; q < count_; ++q) sum[q] = node.value * product[q];
-      return;
-    }
-    const auto feature = static_cast<std::size_t>(node.feature);
-    const TreeNode::Missing way = way_at(*tree_, node, rule_, (*row_)[feature]);
-    if (way == TreeNode::Missing::undefined) undefined_ = true;
-    const bool goes_to_left = way == TreeNode::Missing::left;
-    const auto [left_share, right_share] = cover_shares(*tree_, node);
-    std::fill_n(sum, count_, 0.0);
-    const Passed before = known_[feature];
-    for (const bool left : {true, false}) {
-      const Passed after{before.zero * (left ? left_share : right_share), left == goes_to_left ? before.one : 0.0, depth + 1};
-      // Unknown, the way is closed; known, the row takes the other one: nothing arrives there.
-      if (after.zero == 0 && after.one == 0) continue;
-      const double* inverse_before = &inverses_[before.inverse * count_];
-      double* inverse_after = &inverses_[after.inverse * count_];
-      double* child_product = &products_[(depth + 1) * count_];
-      for (std::size_t q = 0; q < count_; ++q) {
-        const double t = quadrature_.nodes[q];
-        const double factor = after.zero * (1 - t) + after.one * t;
-        inverse_after[q] = 1 / factor;
-        child_product[q] = product[q] * factor * inverse_before[q];
-      }
-      known_[feature] = after;
-      visit(left ? node.left : node.right, depth + 1);
-      known_[feature] = before;
-      // The leaves below now belong to this split of the feature and no longer to the one above it.
-      const double* child_sum = &sums_[(depth + 1) * count_];
-      double gained = 0, lost = 0;
-      for (std::size_t q = 0; q < count_; ++q) {
-        const double weighted = quadrature_.weights[q] * child_sum[q];
-        gained += weighted * inverse_after[q];
-        lost += weighted * inverse_before[q];
-        sum[q] += child_sum[q];
-      }
-      (*shares_)[feature] += (after.one - after.zero) * gained - (before.one - before.zero) * lost;
-    }
-  }
-
-  const Quadrature& quadrature_;
-  std::size_t count_;
-  std::vector<double> products_;  // by depth and quadrature node
-  std::vector<double> sums_;
-  std::vector<double> inverses_;
-  std::vector<Passed> known_;     // by feature
-  const DecisionTree* tree_ = nullptr;
-  SplitRule rule_ = SplitRule::le_f64;
-  const std::vector<double>* row_ = nullptr;
-  std::vector<double>* shares_ = nullptr;
-  bool undefined_ = false;
+// a polynomial of degree d - 1, which Gauss-Legendre quadrature of ceil(d / 2) nodes integrates exactly.
+//
+// At one quadrature node, let P(n) be the product of the factors on the way to node n, and G(n) the sum over the leaves
+// below of value x product of the factors after n. At a split let M = left share x G(left) + right share x G(right), and
+// G(on) the child that the row takes. Where no earlier split asked the feature,
+//   G(n) = (1 - t) M + t G(on),      share += integral of P(n) (G(on) - M),
+// because (1 - z_on) G(on) - z_off G(off) = G(on) - M. Where one did, and z of the training rows and the row itself passed
+// it, its factor F = z (1 - t) + t is replaced: t becomes t / F, and the share is weighted by z / F^2. Where the row
+// failed it, the product is 0 with the feature known: G(n) = M and nothing is shared. So one pass up (G) and one down (P)
+// of a few products a split do, without a division but after repeated features; nothing is subtracted from a product.
+struct Nodes {
+  std::vector<double> t, u, w;  // t, 1 - t and weight; a multiple of four, filled up with weight 0
+  std::size_t fours = 1;
 };
+
+Nodes nodes_for(std::size_t distinct) {
+  const Quadrature quadrature = gauss_legendre(std::max<std::size_t>(1, (distinct + 1) / 2));
+  Nodes nodes{quadrature.nodes, {}, quadrature.weights, (quadrature.nodes.size() + 3) / 4};
+  nodes.t.resize(4 * nodes.fours, 0.5);
+  nodes.w.resize(4 * nodes.fours, 0.0);
+  for (const double t : nodes.t) nodes.u.push_back(1 - t);
+  return nodes;
+}
+
+// Where a row stands at a split of a prepared tree.
+enum : std::uint8_t { failed_before = 0, goes_left_here = 1, goes_right_here = 2 };
+
+struct Scratch {
+  std::vector<std::uint8_t> ways;      // one a split
+  std::vector<double> up, down, gaps;  // G, P by position; G(on) - M by split
+  std::vector<double> sums;            // by group, used feature and quadrature node
+};
+
+using Four = double __attribute__((vector_size(32), aligned(8), may_alias));
+
+// Fours: quadrature nodes / 4, or 0: known when it runs.
+template <std::size_t Fours>
+__attribute__((always_inline)) inline void add_tree(const PreparedTrees& prepared, const PreparedTree& tree, const Nodes& nodes, Scratch& scratch, std::size_t fours_given) {
+  const std::size_t fours = Fours == 0 ? fours_given : Fours;
+  const PreparedSplit* splits = prepared.splits.data() + tree.first_split;
+  const double* leaves = prepared.leaves.data() + tree.first_leaf;
+  const std::uint8_t* ways = scratch.ways.data();
+  const Four* t = reinterpret_cast<const Four*>(nodes.t.data());
+  const Four* u = reinterpret_cast<const Four*>(nodes.u.data());
+  Four* up = reinterpret_cast<Four*>(scratch.up.data());
+  Four* down = reinterpret_cast<Four*>(scratch.down.data());
+  Four* gaps = reinterpret_cast<Four*>(scratch.gaps.data());
+  Four* sums = reinterpret_cast<Four*>(scratch.sums.data()) + static_cast<std::size_t>(tree.group) * prepared.used.size() * fours;
+  const Four zero{0, 0, 0, 0};
+  for (std::size_t l = 0; l < tree.leaves; ++l)
+    for (std::size_t q = 0; q < fours; ++q) up[(tree.splits + l) * fours + q] = zero + leaves[l];
+  for (std::size_t s = tree.splits; s-- > 0;) {
+    const PreparedSplit& split = splits[s];
+    const Four* left = up + static_cast<std::size_t>(split.left) * fours;
+    const Four* right = up + static_cast<std::size_t>(split.right) * fours;
+    Four* here = up + s * fours;
+    Four* gap = gaps + s * fours;
+    if (ways[s] == failed_before) {
+      for (std::size_t q = 0; q < fours; ++q) here[q] = split.left_share * left[q] + split.right_share * right[q];
+      continue;
+    }
+    const Four* on = ways[s] == goes_left_here ? left : right;
+    for (std::size_t q = 0; q < fours; ++q) {
+      const Four mean = split.left_share * left[q] + split.right_share * right[q];
+      const Four difference = on[q] - mean;
+      if (split.earlier < 0) {
+        gap[q] = difference;
+        here[q] = mean + t[q] * difference;
+      } else {
+        const Four inverse = 1.0 / (split.before * u[q] + t[q]);
+        gap[q] = split.before * inverse * inverse * difference;
+        here[q] = mean + t[q] * inverse * difference;
+      }
+    }
+  }
+  for (std::size_t q = 0; q < fours; ++q) down[q] = reinterpret_cast<const Four*>(nodes.w.data())[q];
+  for (std::size_t s = 0; s < tree.splits; ++s) {
+    const PreparedSplit& split = splits[s];
+    const Four* here = down + s * fours;
+    Four* left = down + static_cast<std::size_t>(split.left) * fours;
+    Four* right = down + static_cast<std::size_t>(split.right) * fours;
+    if (ways[s] == failed_before) {
+      if (s >= tree.inner) continue;
+      for (std::size_t q = 0; q < fours; ++q) {
+        left[q] = split.left_share * here[q];
+        right[q] = split.right_share * here[q];
+      }
+      continue;
+    }
+    Four* sum = sums + (split.slot >> 2U) * fours;
+    const Four* gap = gaps + s * fours;
+    for (std::size_t q = 0; q < fours; ++q) sum[q] += here[q] * gap[q];
+    if (s >= tree.inner) continue;
+    const bool to_left = ways[s] == goes_left_here;
+    Four* on = to_left ? left : right;
+    Four* off = to_left ? right : left;
+    const double on_share = to_left ? split.left_share : split.right_share;
+    const double off_share = to_left ? split.right_share : split.left_share;
+    for (std::size_t q = 0; q < fours; ++q) {
+      Four known = here[q] * t[q], unknown = here[q] * u[q];
+      if (split.earlier >= 0) {
+        const Four inverse = 1.0 / (split.before * u[q] + t[q]);
+        known *= inverse;
+        unknown *= split.before * inverse;
+      }
+      on[q] = on_share * unknown + known;
+      off[q] = off_share * unknown;
+    }
+  }
+}
+
+// Compiled for each kind of CPU (core/vectorised.h); the sums are the same in all.
+CHOANA_VECTORISED void add_tree_of_one(const PreparedTrees& prepared, const PreparedTree& tree, const Nodes& nodes, Scratch& scratch) { add_tree<1>(prepared, tree, nodes, scratch, 1); }
+CHOANA_VECTORISED void add_tree_of_two(const PreparedTrees& prepared, const PreparedTree& tree, const Nodes& nodes, Scratch& scratch) { add_tree<2>(prepared, tree, nodes, scratch, 2); }
+CHOANA_VECTORISED void add_tree_of_many(const PreparedTrees& prepared, const PreparedTree& tree, const Nodes& nodes, Scratch& scratch) {
+  add_tree<0>(prepared, tree, nodes, scratch, nodes.fours);
+}
+
+void find_ways(const PreparedTrees& prepared, const PreparedTree& tree, const std::vector<double>& slots, std::uint8_t* ways) {
+  const PreparedSplit* splits = prepared.splits.data() + tree.first_split;
+  for (std::size_t s = 0; s < tree.splits; ++s) {
+    const PreparedSplit& split = splits[s];
+    const bool left = slots[split.slot] <= split.threshold;
+    const bool passed = split.earlier < 0 || ways[split.earlier / 2] == (split.earlier % 2 == 0 ? goes_left_here : goes_right_here);
+    ways[s] = !passed ? failed_before : left ? goes_left_here : goes_right_here;
+  }
+}
+
+// The same for trees with categories, or without a rule for a missing value: false if that is met, also off the way of
+// this row, where a subset of the inputs may lead.
+bool find_ways_slowly(const PreparedTrees& prepared, const PreparedTree& tree, const DecisionTree& original, SplitRule rule, const std::vector<double>& row, std::uint8_t* ways) {
+  const PreparedSplit* splits = prepared.splits.data() + tree.first_split;
+  std::vector<char> reached(tree.splits + tree.leaves, 0);
+  reached[0] = 1;
+  for (std::size_t s = 0; s < tree.splits; ++s) {
+    const PreparedSplit& split = splits[s];
+    const TreeNode& node = original.nodes[static_cast<std::size_t>(prepared.origins[tree.first_split + s])];
+    const TreeNode::Missing way = way_at(original, node, rule, row[static_cast<std::size_t>(node.feature)]);
+    if (way == TreeNode::Missing::undefined && reached[s] != 0) return false;
+    const bool passed = split.earlier < 0 || ways[split.earlier / 2] == (split.earlier % 2 == 0 ? goes_left_here : goes_right_here);
+    ways[s] = !passed ? failed_before : way == TreeNode::Missing::left ? goes_left_here : goes_right_here;
+    // Unknown, a child that no training row reached is closed; known, the row takes the other one: nothing arrives there.
+    const auto arrives = [&](double share, std::uint8_t side) { return static_cast<char>(reached[s] != 0 && (split.before * share > 0 || ways[s] == side)); };
+    reached[static_cast<std::size_t>(split.left)] = arrives(split.left_share, goes_left_here);
+    reached[static_cast<std::size_t>(split.right)] = arrives(split.right_share, goes_right_here);
+  }
+  return true;
+}
 
 double expected_value(const DecisionTree& tree) {
   // Without recursion: trees may be deep.
@@ -164,17 +225,34 @@ Result<std::vector<Attribution>> explain_trees(const TreeEnsemble& ensemble, con
   if (depth > explained_depth_max)
     return fail(ErrorCode::not_computable, "explain",
                 "A tree is deeper than " + std::to_string(explained_depth_max) + " levels and is not explained.");
-  const std::size_t distinct = std::min<std::size_t>(static_cast<std::size_t>(depth), row.size());
-  const Quadrature quadrature = gauss_legendre(std::max<std::size_t>(1, (distinct + 1) / 2));
-  TreeExplainer explainer(quadrature, depth, row.size());
+  const std::shared_ptr<const PreparedTrees> prepared = ensemble.prepared != nullptr && ensemble.prepared->fits(ensemble) ? ensemble.prepared : prepare_trees(ensemble);
+  const Nodes nodes = nodes_for(prepared->distinct);
+  const std::size_t lanes = 4 * nodes.fours, used = prepared->used.size();
+  std::vector<double> slots;
+  const bool missing = prepare_row(*prepared, ensemble.rule, row, slots);
+  Scratch scratch;
+  scratch.ways.resize(prepared->positions);
+  scratch.up.resize(prepared->positions * lanes);
+  scratch.down.resize(prepared->positions * lanes);
+  scratch.gaps.resize(prepared->positions * lanes);
+  scratch.sums.assign(ensemble.base.size() * used * lanes, 0.0);
+  for (std::size_t t = 0; t < ensemble.trees.size(); ++t) {
+    const PreparedTree& tree = prepared->trees[t];
+    if (tree.plain && !(missing && tree.undefined))
+      find_ways(*prepared, tree, slots, scratch.ways.data());
+    else if (!find_ways_slowly(*prepared, tree, ensemble.trees[t], ensemble.rule, row, scratch.ways.data()))
+      return fail(ErrorCode::missing_value, "explain",
+                  "An input is missing and a tree does not say where missing values go.");
+    (nodes.fours == 1 ? add_tree_of_one : nodes.fours == 2 ? add_tree_of_two : add_tree_of_many)(*prepared, tree, nodes, scratch);
+  }
 
   const std::vector<double> bases = ensemble.expected.empty() ? expected_margins(ensemble) : ensemble.expected;
   std::vector<Attribution> attributions(bases.size());
-  for (std::size_t g = 0; g < bases.size(); ++g) attributions[g] = {bases[g], std::vector<double>(row.size(), 0.0)};
-  for (const DecisionTree& tree : ensemble.trees)
-    if (!explainer.add(tree, ensemble.rule, row, attributions[static_cast<std::size_t>(tree.group)].shares))
-      return fail(ErrorCode::missing_value, "explain",
-                  "An input is missing and a tree does not say where missing values go.");
+  for (std::size_t g = 0; g < bases.size(); ++g) {
+    attributions[g] = {bases[g], std::vector<double>(row.size(), 0.0)};
+    for (std::size_t f = 0; f < used; ++f)
+      for (std::size_t q = 0; q < lanes; ++q) attributions[g].shares[prepared->used[f]] += scratch.sums[(g * used + f) * lanes + q];
+  }
   for (Attribution& attribution : attributions)
     for (double& share : attribution.shares) share *= ensemble.scale;
   return attributions;

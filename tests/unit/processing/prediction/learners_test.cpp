@@ -6,6 +6,7 @@
 #include <random>
 
 #include "processing/prediction/learners/learner.h"
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/shapley/gauss_legendre.h"
 #include "processing/prediction/shapley/linear_shapley.h"
 #include "processing/prediction/shapley/tree_shapley.h"
@@ -191,6 +192,66 @@ TEST(TreeShapley, StaysExactInDeepTreesThatAskTheSameFeaturesAgainAndAgain) {
     const auto attribution = explain_trees(ensemble, row).value()[0];
     const auto expected = enumerated_shares(ensemble, row, 0);
     for (std::size_t f = 0; f < expected.size(); ++f) EXPECT_NEAR(attribution.shares[f], expected[f], 1e-13);
+  }
+}
+
+// Expected: `leaf_of` on the trees as they were read, which the conformance tests hold against the libraries.
+TEST(PreparedTrees, DecideEveryRowAsTheTreesThemselvesDo) {
+  for (const SplitRule rule : {SplitRule::le_f32_f64, SplitRule::lt_f32, SplitRule::le_f64, SplitRule::gt_f32, SplitRule::lightgbm}) {
+    for (std::uint32_t seed = 1; seed <= 8; ++seed) {
+      SCOPED_TRACE("rule " + std::to_string(static_cast<int>(rule)) + ", seed " + std::to_string(seed));
+      RandomTrees random(200 + seed, 5, seed % 2 == 0);
+      TreeEnsemble ensemble{rule, SumRule::f64, 0.5, {0.1}, Link::identity, true, {}, {}};
+      std::mt19937 generator(seed);
+      for (int t = 0; t < 11; ++t) {
+        DecisionTree tree = random.tree(0, t % 7);
+        for (TreeNode& node : tree.nodes) {
+          if (node.is_leaf()) continue;
+          switch (generator() % 8) {
+            case 0: node.threshold = 0; break;
+            case 1: node.threshold = static_cast<double>(static_cast<float>(node.threshold)); break;
+            case 2: node.zero_is_missing = rule == SplitRule::lightgbm; break;
+            case 3: node.threshold = rule == SplitRule::lt_f32 ? -infinity : infinity; break;
+            case 4:
+              if (t == 3) node.missing = Missing::undefined;
+              break;
+            case 5:
+              if (t == 5) {
+                node.category_set = 0;
+                tree.category_sets = {CategorySet{{0b1011U}}};
+              }
+              break;
+            default: break;
+          }
+        }
+        ensemble.trees.push_back(std::move(tree));
+      }
+      std::vector<double> tried{0.0, -0.0, 1e-36, -1e-36, 1e-35, 1e300, -1e300, nan, 1, 2, 3};
+      for (const DecisionTree& tree : ensemble.trees)
+        for (const TreeNode& node : tree.nodes)
+          if (!node.is_leaf() && std::isfinite(node.threshold)) {
+            const auto single = static_cast<float>(node.threshold);
+            for (const double x : {node.threshold, std::nextafter(node.threshold, infinity), std::nextafter(node.threshold, -infinity), static_cast<double>(single),
+                                   static_cast<double>(std::nextafter(single, 9.0F)), static_cast<double>(std::nextafter(single, -9.0F))})
+              tried.push_back(x);
+          }
+      TreeEnsemble prepared = ensemble;
+      prepared.prepared = prepare_trees(prepared);
+      for (int r = 0; r < 300; ++r) {
+        std::vector<double> row;
+        for (int f = 0; f < 5; ++f) row.push_back(tried[generator() % tried.size()]);
+        const auto expected = tree_margins(ensemble, row), got = tree_margins(prepared, row);
+        ASSERT_EQ(expected.has_value(), got.has_value());
+        if (expected)
+          ASSERT_EQ(*expected, *got);
+        else
+          EXPECT_EQ(got.error().code, expected.error().code);
+        // Shares add up to the margin that the trees themselves give, so no way can be another one.
+        const auto explained = explain_trees(prepared, row);
+        EXPECT_TRUE(expected || !explained);
+        EXPECT_TRUE(!expected || !explained || is_additive((*explained)[0], (*expected)[0]));
+      }
+    }
   }
 }
 
