@@ -55,6 +55,8 @@ ordered_json prediction_json(const Prediction& prediction) {
   json["explanation"] = {{"method", prediction.explanation.method}, {"space", prediction.explanation.space},
                          {"output", prediction.explanation.output}};
   json["contributions"] = std::move(contributions);
+  if (const auto& curve = prediction.survival_curve)
+    json["survival_curve"] = {{"time_unit", curve->time_unit}, {"time", curve->time}, {"survival", curve->survival}, {"horizons", curve->horizons}};
   json["applicability"] = {{"inside", prediction.applicability.inside}, {"flags", prediction.applicability.flags}};
   return json;
 }

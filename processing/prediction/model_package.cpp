@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "core/near_match.h"
@@ -89,6 +90,18 @@ std::vector<std::string> stand_ins(const PackageManifest& manifest, const StageC
                           " Its features were harmonised as those of the site " + combat->reference + " (stage " + chain.id(s) + ").");
   }
   return sentences;
+}
+
+// The whole curve, and the times that the outputs of its stage report.
+SurvivalCurve curve_of(const PackageManifest& manifest, const OutputSpec& output, const CoxModel& model, double log_hazard) {
+  SurvivalCurve curve{output.time_unit, model.times, survival_steps(model, log_hazard), {}};
+  for (const OutputSpec& other : manifest.outputs) {
+    if (other.from != output.from) continue;
+    if (curve.time_unit.empty()) curve.time_unit = other.time_unit;
+    if (other.horizon && std::find(curve.horizons.begin(), curve.horizons.end(), *other.horizon) == curve.horizons.end()) curve.horizons.push_back(*other.horizon);
+  }
+  std::sort(curve.horizons.begin(), curve.horizons.end());
+  return curve;
 }
 
 // A missing value that an impute stage takes need not be refused, unless the manifest says so.
@@ -252,6 +265,14 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
     if (output.unit.empty()) output.unit = probability ? "%" : "1";
     if (output.decimals < 0) output.decimals = output.unit == "%" ? 1 : 3;
     const bool is_cox = std::holds_alternative<CoxModel>(chain->learner(static_cast<std::size_t>(stage)).model);
+    const std::string& stage_unit = manifest->stages[static_cast<std::size_t>(stage)].time_unit;
+    if (!output.time_unit.empty() && !is_cox) return refuse("The output '" + output.name + "' states a time_unit, but the stage " + output.from + " is no cox model.");
+    if (!output.time_unit.empty() && !stage_unit.empty() && output.time_unit != stage_unit)
+      return refuse("The output '" + output.name + "' gives its time in the unit " + output.time_unit + ", but the stage " + output.from + " has a baseline in the unit " + stage_unit + ".");
+    if (output.time_unit.empty()) output.time_unit = stage_unit;
+    for (const OutputSpec& other : std::span(manifest->outputs.data(), &output))
+      if (other.from == output.from && !other.time_unit.empty() && !output.time_unit.empty() && other.time_unit != output.time_unit)
+        return refuse("The outputs '" + output.name + "' and '" + other.name + "' give the time of one baseline in different units.");
     if (output.horizon && !is_cox) return refuse("The output '" + output.name + "' asks for survival at a horizon, but the stage " + output.from + " is no cox model.");
     if (output.both_classes && (chain->learner(static_cast<std::size_t>(stage)).link() != Link::logistic || chain->learner(static_cast<std::size_t>(stage)).outputs() != 1))
       return refuse("The output '" + output.name + "' asks for both classes, but the stage " + output.from + " is not the probability of one of two classes.");
@@ -498,20 +519,25 @@ Result<std::vector<Prediction>> ModelPackage::predict(const std::map<std::string
       prediction.intended_use = manifest.intended_use;
       prediction.applicability = applicability;
       if (c < score.explanations.size()) prediction.explanation = std::move(score.explanations[c]);
+      const CoxModel* cox = std::get_if<CoxModel>(&content_->chain.learner(content_->stage_of_output[o]).model);
+      if (cox != nullptr) prediction.survival_curve = curve_of(manifest, spec, *cox, score.margins[c]);
+      // A threshold stands in the stage's own space: of a cox model that is the log hazard, also where the output is a survival.
+      const double reaches = cox != nullptr ? score.margins[c] : score.values[c];
+      const auto shown = [&](double threshold) { return factor * (spec.horizon ? survival(*cox, threshold, *spec.horizon) : threshold); };
       // Ascending: the highest threshold that is reached names the group, below the lowest one its `otherwise` does.
       const ThresholdSpec* reached = nullptr;
       const ThresholdSpec* lowest = nullptr;
       for (const ThresholdSpec& threshold : manifest.thresholds) {
         if (threshold.on != spec.from || score.values.size() != 1) continue;
         if (lowest == nullptr) lowest = &threshold;
-        if (score.values[c] >= threshold.value) reached = &threshold;
+        if (reaches >= threshold.value) reached = &threshold;
       }
       if (reached != nullptr) {
-        prediction.threshold = factor * reached->value;
+        prediction.threshold = shown(reached->value);
         prediction.group = reached->label;
         prediction.risk = reached->risk;
       } else if (lowest != nullptr) {
-        prediction.threshold = factor * lowest->value;
+        prediction.threshold = shown(lowest->value);
         prediction.group = lowest->otherwise;
         prediction.risk = lowest->otherwise_risk;
       }

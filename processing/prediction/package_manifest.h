@@ -10,6 +10,7 @@
 #include "processing/deep_features/deep_extractor.h"
 #include "processing/habitats/habitat_clustering.h"
 #include "processing/harmonisation/combat.h"
+#include "processing/prediction/learners/calibrated_model.h"
 #include "processing/prediction/roi_name_pattern.h"
 
 namespace choana::processing {
@@ -119,7 +120,7 @@ struct PreparationStep {
 /// One stage of the chain as the manifest states it.
 struct StageSpec {
   std::string id;
-  std::string type;             // a feature map (standard, mean_range, min_max, robust, impute, combat) or the kind of a learner
+  std::string type;             // a feature map (standard, mean_range, min_max, robust, impute, combat), calibration, or the kind of a learner
   std::string file;             // of a learner, or harmonisation.json of a combat stage
   std::string format = "ir";    // model_reader.h
   int iterations = 0;           // boosting rounds to use (xgboost); 0: all
@@ -129,6 +130,8 @@ struct StageSpec {
   std::map<std::string, std::vector<double>> params;  // of a feature map: given here instead (mean, scale, range, min, max, centre, values)
   bool clip = false;            // min_max: to 0 to 1
   UnknownSite unknown_site = UnknownSite::refuse;  // combat
+  std::string time_unit;        // cox: of its baseline; day, month, year or empty (not stated)
+  CalibratedModel::Calibrator calibrator;  // calibration
 };
 
 /// One number that a package reports.
@@ -140,6 +143,7 @@ struct OutputSpec {
   int decimals = 1;      // when shown, in `unit`
   bool primary = false;
   std::optional<double> horizon;  // of a cox stage: give the survival probability at this time, in the unit of its baseline
+  std::string time_unit;          // of a cox stage: day, month, year or empty
   bool both_classes = false;  // of a two-class stage: give the probabilities of class 0 and class 1
 };
 

@@ -33,6 +33,10 @@ std::optional<LinearModel> linear_form(const Learner& learner) {
     for (std::size_t i = 0; i < cox->coefficients.size(); ++i) at_zero -= cox->coefficients[i] * cox->centre[i];
     return LinearModel{{cox->coefficients}, {at_zero}, Link::identity};
   }
+  if (const auto* calibration = std::get_if<ScoreCalibration>(&learner.model)) {
+    if (calibration->calibrator.isotonic) return LinearModel{{{1.0}}, {0.0}, Link::identity};
+    return LinearModel{{{-calibration->calibrator.a}}, {-calibration->calibrator.b}, Link::identity};
+  }
   const auto* machine = std::get_if<SupportVectorMachine>(&learner.model);
   if (machine == nullptr || machine->kernel != SupportVectorMachine::Kernel::linear) return std::nullopt;
   std::vector<double> coefficients(learner.features.size(), 0.0);
@@ -346,6 +350,18 @@ Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifes
   for (const Column& column : stage.covariates) before.collect_dependencies(column, depends);
   stage.depends_on.assign(depends.begin(), depends.end());
   if (!stage.is_learner) return stage;
+  if (spec.type == "calibration") {
+    if (stage.inputs.size() != 1) return refuse(here + " calibrates one value, and " + std::to_string(stage.inputs.size()) + " are given.");
+    const Column source = before.source_of(stage.inputs.front()).column;
+    if (source.stage >= 0 && before.stages_[static_cast<std::size_t>(source.stage)].is_learner && !source.margin &&
+        before.stages_[static_cast<std::size_t>(source.stage)].learner.link() != Link::identity) {
+      stage.explained_through = source;
+      stage.explained_through->margin = true;
+    }
+    stage.learner.features = {stage.inputs.front().name};
+    stage.learner.model = ScoreCalibration{spec.calibrator};
+    return stage;
+  }
 
   const auto file = files.find(spec.file);
   if (file == files.end()) return refuse(here + " names the file " + spec.file.substr(0, 128) + ", which the package does not hold.");
@@ -382,6 +398,19 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
   const auto stated = manifest.explain.find(stage.id);
   const bool asked = stated != manifest.explain.end() && stated->second.method != "none";
   if (stated != manifest.explain.end() && !asked) return {};
+  if (std::holds_alternative<ScoreCalibration>(stage.learner.model)) {
+    // Explained by the stage that it calibrates, whatever way that is.
+    const Column source = source_of(stage.inputs.front()).column;
+    const std::string inner = source.stage < 0 ? std::string("linear") : stages_[static_cast<std::size_t>(source.stage)].method;
+    if (asked && stated->second.method != "linear" && stated->second.method != inner)
+      return refuse("The stage '" + stage.id + "' is explained by the stage that it calibrates (" + (inner.empty() ? "which has no explanation" : inner) + "), not by " + stated->second.method + ".");
+    if (stage.explained_through) {
+      stage.method = inner;
+      return {};
+    }
+    stage.linear = linear_form(stage.learner);
+    return prepare_linear(manifest, stage, asked);
+  }
   stage.linear = linear_form(stage.learner);
   stage.kernel = kernel_form(stage.learner);
   for (const auto& row : stage.background) stage.scaled_background.push_back(stage.learner.scaler ? stage.learner.scaler->apply(row) : row);
@@ -505,6 +534,7 @@ Result<StageScore> StageChain::run_stage(const Stage& stage, const std::vector<d
   if (stage.is_learner) {
     auto result = score(stage.learner, row);
     if (!result) return fail(result.error());
+    if (stage.explained_through) result->margins = {value_of(*stage.explained_through, features, scores)};
     return StageScore{std::move(result->margins), std::move(result->values)};
   }
   for (const Column& column : stage.covariates) covariates.push_back(value_of(column, features, scores));
@@ -529,6 +559,7 @@ Result<std::vector<StageScore>> StageChain::run(const std::vector<double>& featu
 
 void StageChain::collect_contributions(std::size_t index, std::vector<int>& features, std::vector<std::string>& stages) const {
   const Stage& stage = stages_[index];
+  if (stage.explained_through) return collect_contributions(static_cast<std::size_t>(stage.explained_through->stage), features, stages);
   const bool is_linear = stage.method == "linear";
   for (std::size_t i = 0; i < stage.inputs.size(); ++i) {
     const Column& column = stage.inputs[i];
@@ -583,6 +614,8 @@ Result<StageExplanation> StageChain::explain_unchecked(std::size_t index, std::s
   const Stage& stage = stages_[index];
   if (stage.method.empty())
     return fail(ErrorCode::not_computable, "explain", "The package has no explanation for the stage " + stage.id + ".");
+  if (stage.explained_through)
+    return explain_unchecked(static_cast<std::size_t>(stage.explained_through->stage), static_cast<std::size_t>(stage.explained_through->index), features, scores);
   StageExplanation result;
   result.method = stage.method;
   result.margin = scores[index].margins[output];
@@ -630,6 +663,7 @@ Result<StageExplanation> StageChain::explain_unchecked(std::size_t index, std::s
       const Source source = source_of(column);
       const auto inner = explain_unchecked(static_cast<std::size_t>(source.column.stage), static_cast<std::size_t>(source.column.index), features, scores);
       if (!inner) return inner;
+      if (std::holds_alternative<ScoreCalibration>(stage.learner.model)) result.method = inner->method;
       result.base += factor * (source.slope * inner->base + source.offset - centre);
       for (const StageContribution& part : inner->contributions) {
         if (part.feature >= 0)

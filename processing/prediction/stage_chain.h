@@ -100,6 +100,8 @@ class StageChain {
     std::vector<Column> covariates;  // of a combat stage
     Learner learner;
     std::string method;     // of explanation; empty: none
+    /// Of a calibration of a value that is not linear in its stage's margin: that margin, which is then its own and is what is explained.
+    std::optional<Column> explained_through;
     std::optional<LinearModel> linear;   // of a learner whose margins are linear in its scaled inputs
     std::optional<ProductKernel> kernel;  // of a learner whose margin is a sum of products
     std::vector<std::vector<double>> background;         // inputs of the stage for each background row

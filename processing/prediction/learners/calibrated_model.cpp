@@ -4,7 +4,6 @@
 #include <cmath>
 
 namespace choana::processing {
-namespace {
 
 double calibrate(const CalibratedModel::Calibrator& calibrator, double d) {
   if (!calibrator.isotonic) return 1.0 / (1.0 + std::exp(calibrator.a * d + calibrator.b));
@@ -16,6 +15,8 @@ double calibrate(const CalibratedModel::Calibrator& calibrator, double d) {
   const double slope = (y[right] - y[right - 1]) / (x[right] - x[right - 1]);
   return y[right - 1] + slope * (d - x[right - 1]);
 }
+
+namespace {
 
 Result<double> margin_of(const LinearModel& model, const std::vector<double>& row) { return linear_margins(model, row)[0]; }
 Result<double> margin_of(const SupportVectorMachine& model, const std::vector<double>& row) { return svm_decision(model, row); }

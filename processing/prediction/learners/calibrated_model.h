@@ -27,6 +27,14 @@ struct CalibratedModel {
   std::vector<Member> members;
 };
 
+/// A calibration of another model's output (a stage `calibration`).
+struct ScoreCalibration {
+  CalibratedModel::Calibrator calibrator;
+};
+
+/// The probability that a calibrator makes of a value.
+[[nodiscard]] double calibrate(const CalibratedModel::Calibrator& calibrator, double value);
+
 /// Probability of class 1. Errors: missing_value (as `tree_margins`).
 [[nodiscard]] Result<double> calibrated_probability(const CalibratedModel& model, const std::vector<double>& row);
 

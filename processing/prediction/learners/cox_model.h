@@ -14,6 +14,9 @@ struct CoxModel {
 
 [[nodiscard]] double log_hazard(const CoxModel& model, const std::vector<double>& row);
 
+/// S(t) at every step of the baseline.
+[[nodiscard]] std::vector<double> survival_steps(const CoxModel& model, double log_hazard);
+
 /// Survival S(t) = exp(-H0(t) exp(log hazard)); H0 is the step reached at t, 0 before the first.
 [[nodiscard]] double survival(const CoxModel& model, double log_hazard, double time);
 

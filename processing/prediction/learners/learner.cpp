@@ -65,6 +65,11 @@ Result<LearnerScore> score_of(const CoxModel& model, const std::vector<double>& 
   return LearnerScore{{value}, {value}};
 }
 
+Result<LearnerScore> score_of(const ScoreCalibration& model, const std::vector<double>& row) {
+  const double margin = model.calibrator.isotonic ? row[0] : -(model.calibrator.a * row[0] + model.calibrator.b);
+  return LearnerScore{{margin}, {calibrate(model.calibrator, row[0])}};
+}
+
 bool deals_with_missing(const Learner& learner) {
   if (std::holds_alternative<TreeEnsemble>(learner.model)) return true;
   if (const auto* linear = std::get_if<LinearModel>(&learner.model)) return linear->skips_missing;
@@ -77,7 +82,7 @@ bool deals_with_missing(const Learner& learner) {
 }  // namespace
 
 std::string_view Learner::kind() const {
-  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"};
+  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox", "calibration"};
   return names[model.index()];
 }
 
@@ -94,6 +99,7 @@ Link Learner::link() const {
     Link operator()(const NearestNeighbours&) const { return Link::own; }
     Link operator()(const GaussianProcess&) const { return Link::own; }
     Link operator()(const CoxModel&) const { return Link::identity; }
+    Link operator()(const ScoreCalibration& m) const { return m.calibrator.isotonic ? Link::own : Link::logistic; }
   } link_of;
   return std::visit(link_of, model);
 }
@@ -109,6 +115,7 @@ std::size_t Learner::outputs() const {
     std::size_t operator()(const NearestNeighbours& m) const { return m.classes == 2 ? 1 : m.classes; }
     std::size_t operator()(const GaussianProcess&) const { return 1; }
     std::size_t operator()(const CoxModel&) const { return 1; }
+    std::size_t operator()(const ScoreCalibration&) const { return 1; }
   } outputs_of;
   return std::visit(outputs_of, model);
 }

@@ -33,7 +33,7 @@ struct Learner {
   std::vector<std::string> features;
   std::optional<StandardScaler> scaler;
   std::variant<LinearModel, TreeEnsemble, SupportVectorMachine, GaussianNaiveBayes, MultilayerPerceptron, CalibratedModel, NearestNeighbours, GaussianProcess,
-               CoxModel> model;
+               CoxModel, ScoreCalibration> model;
 
   [[nodiscard]] std::string_view kind() const;  // as in the IR: linear, tree_ensemble, svm, ...
   /// From margin to value: identity means that the two are equal. An svm and a calibrated model have maps of their own,
@@ -44,7 +44,8 @@ struct Learner {
 
 /// What a learner says of one row. margins: before the link; values: after it. Same length, all finite. A calibrated
 /// model has no margin of its own: its margin is the log-odds of its probability where that is finite, else +-37. The
-/// margin of nearest neighbours is the share itself, of a Gaussian process the latent mean, of a Cox model the log hazard.
+/// margin of nearest neighbours is the share itself, of a Gaussian process the latent mean, of a Cox model the log hazard, of a sigmoid calibration the
+/// log-odds -(a x + b), of an isotonic one the value x that it calibrates.
 struct LearnerScore {
   std::vector<double> margins;
   std::vector<double> values;

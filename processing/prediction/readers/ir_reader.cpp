@@ -446,6 +446,8 @@ CalibratedModel::Calibrator read_calibrator(const json& object, const std::strin
     if (calibrator.x.empty() || calibrator.x.size() != calibrator.y.size()) fields.complain("needs as many x as y, at least one");
     for (std::size_t n = 1; n < calibrator.x.size() && !problem; ++n)
       if (!(calibrator.x[n - 1] < calibrator.x[n])) fields.complain("needs x in ascending order");
+    for (std::size_t n = 1; n < calibrator.y.size() && !problem; ++n)
+      if (calibrator.y[n] < calibrator.y[n - 1]) fields.complain("needs a y that does not fall");
     for (const double y : calibrator.y)
       if (!(y >= 0 && y <= 1)) fields.complain("needs y between 0 and 1");
   } else {

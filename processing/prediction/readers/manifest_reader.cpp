@@ -504,11 +504,36 @@ void read_networks(Section& root, PackageManifest& manifest) {
   if (manifest.networks.size() > 16) root.complain("deep", "has more than 16 networks");
 }
 
+const std::vector<std::string>& time_units() {
+  static const std::vector<std::string> units{"day", "month", "year"};
+  return units;
+}
+
 // Parameters of the feature maps, and the columns of features.csv that may give them.
 const std::map<std::string, std::vector<std::string>>& feature_map_params() {
   static const std::map<std::string, std::vector<std::string>> params{
       {"standard", {"mean", "scale"}}, {"mean_range", {"mean", "range"}}, {"min_max", {"min", "max"}}, {"robust", {"centre", "scale"}}, {"impute", {"values"}}};
   return params;
+}
+
+CalibratedModel::Calibrator read_calibrator(Section& params) {
+  CalibratedModel::Calibrator calibrator;
+  calibrator.isotonic = params.word("method", {"sigmoid", "isotonic"}) == "isotonic";
+  if (!calibrator.isotonic) {
+    calibrator.a = params.number("a", true).value_or(0);
+    calibrator.b = params.number("b", true).value_or(0);
+    return calibrator;
+  }
+  calibrator.x = params.numbers("x");
+  calibrator.y = params.numbers("y");
+  if (calibrator.x.empty() || calibrator.x.size() != calibrator.y.size()) params.complain("x", "and y must have as many numbers, at least one");
+  if (calibrator.x.size() > 100'000) params.complain("x", "has more than 100000 numbers");
+  for (std::size_t n = 0; n < std::min(calibrator.x.size(), calibrator.y.size()); ++n) {
+    if (n > 0 && !(calibrator.x[n - 1] < calibrator.x[n])) params.complain("x", "must ascend");
+    if (n > 0 && calibrator.y[n] < calibrator.y[n - 1]) params.complain("y", "must not fall");
+    if (!(calibrator.y[n] >= 0 && calibrator.y[n] <= 1)) params.complain("y", "must hold probabilities of 0 to 1");
+  }
+  return calibrator;
 }
 
 void read_stages(Section& root, PackageManifest& manifest) {
@@ -518,7 +543,7 @@ void read_stages(Section& root, PackageManifest& manifest) {
     stage.id = one.text("id", true, 64);
     if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
     if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
-    stage.type = one.word("type", {"standard", "mean_range", "min_max", "robust", "impute", "combat", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
+    stage.type = one.word("type", {"standard", "mean_range", "min_max", "robust", "impute", "combat", "calibration", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
     stage.in = one.words("in", true);
     if (const auto map = feature_map_params().find(stage.type); map != feature_map_params().end()) {
       Section params = one.section("params", true);
@@ -534,11 +559,16 @@ void read_stages(Section& root, PackageManifest& manifest) {
     } else if (stage.type == "combat") {
       stage.file = one.text("params");
       if (one.word("unknown_site", {"refuse", "reference"}, "refuse") == "reference") stage.unknown_site = UnknownSite::reference;
+    } else if (stage.type == "calibration") {
+      Section params = one.section("params", true);
+      stage.calibrator = read_calibrator(params);
+      params.finish();
     } else {
       stage.file = one.text("file");
       stage.format = one.word("format", model_formats(), "ir");
       if (one.find("iterations", false) != nullptr) stage.iterations = one.integer("iterations", 1, 1'000'000).value_or(0);
       if (stage.iterations > 0 && !stage.format.starts_with("xgboost")) one.complain("iterations", "can be stated for xgboost only");
+      if (stage.type == "cox" && one.find("time_unit", false) != nullptr) stage.time_unit = one.word("time_unit", time_units());
       if (one.find("link", false) != nullptr) stage.link = one.word("link", {"identity", "logistic", "softmax", "exponential", "step", "softplus", "square"});
     }
     one.finish();
@@ -569,6 +599,7 @@ void read_outputs(Section& root, PackageManifest& manifest) {
     output.primary = one.flag("primary", false);
     output.both_classes = one.flag("both_classes", false);
     output.horizon = one.number("horizon");
+    if (one.find("time_unit", false) != nullptr) output.time_unit = one.word("time_unit", time_units());
     if (output.horizon && !(*output.horizon > 0)) one.complain("horizon", "must be above zero");
     primaries += output.primary ? 1 : 0;
     one.finish();
