@@ -57,7 +57,7 @@ struct GaborFilter {
   Boundary boundary = Boundary::mirror;
 };
 
-/// Separable undecimated wavelet. wavelet: "haar", "db2", "db3", "coif1". subband: one letter an axis in the order i, j (, k), L or H; two letters: by slice.
+/// Separable undecimated wavelet. wavelet: any name that find_wavelet knows (haar, db2, coif1, ...). subband: one letter an axis in the order i, j (, k), L or H; two letters: by slice.
 /// Level l: filters dilated by 2^(l-1), on the LLL image of the level before. rotation_invariant: the responses at the 24 right-angle
 /// rotations (4 by slice) are pooled.
 struct SeparableWaveletFilter {

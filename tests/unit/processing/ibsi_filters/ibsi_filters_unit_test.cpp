@@ -46,6 +46,25 @@ TEST(FourierTransform, EqualsTheSumOfItsDefinitionAtAnyLength) {
   }
 }
 
+// PyWavelets 1.8.0: pywt.swt(line, wavelet, level=1). The two flat axes add a factor of sqrt(2) each under a low pass.
+TEST(SeparableWavelet, KnowsEveryWaveletOfPyWavelets) {
+  const ScalarVolume line{test::grid({16, 1, 1}), {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3}, PixelType::float64};
+  struct Expected {
+    const char* wavelet;
+    double detail[3];
+    double approximation[3];
+  };
+  for (const Expected& e : {Expected{"sym4", {-1.321968015204428, 2.067510770352098, -4.479306588196772}, {6.187580151393723, 6.269799544094468, 8.049299900887474}},
+                            Expected{"bior2.2", {3.5355339059327378, -4.242640687119285, 4.949747468305834}, {4.596194077712559, 5.65685424949238, 7.0710678118654755}},
+                            Expected{"coif2", {-5.25782019831548, 6.189743588554759, -0.3278495700098966}, {12.340289064461949, 6.119860026242057, 6.02925111599385}}})
+    for (const bool high : {true, false}) {
+      const auto response = filter_image(filter_of(std::string("{type: wavelet, boundary: periodic, wavelet: ") + e.wavelet + ", subband: " + (high ? "HLL}" : "LLL}")), line);
+      ASSERT_TRUE(response) << to_string(response.error());
+      for (int n = 0; n < 3; ++n) EXPECT_NEAR(value_at(*response, n, 0, 0), high ? e.detail[n] : e.approximation[n], 1e-12) << e.wavelet << " " << n;
+    }
+  EXPECT_FALSE(filter_image(IbsiFilter{SeparableWaveletFilter{.wavelet = "db99"}}, line));
+}
+
 TEST(Boundary, ReachesAnyDistanceOutside) {
   // a b c: mirror ... c b a | a b c | c b a ..., periodic ... b c | a b c | a b ...
   EXPECT_EQ(boundary_index(-1, 3, Boundary::mirror), 0);
