@@ -5,13 +5,20 @@
 
 #include "core/near_match.h"
 #include "core/sha256.h"
+#include "node/files.h"
 #include "node/series_rules_reader.h"
+#include "processing/prediction/package_signature.h"
 
 namespace choana::embedded {
 extern const std::string_view series_rules_toml;
 }
 
 namespace choana::node {
+namespace {
+
+constexpr std::size_t key_bytes_max = 64 * 1024;
+
+}  // namespace
 
 std::filesystem::path data_dir() {
   if (const char* dir = std::getenv("CHOANA_DATA_DIR")) return dir;
@@ -38,12 +45,13 @@ Result<std::filesystem::path> find_package(const std::string& name_or_folder) {
   std::error_code failed;
   const std::filesystem::path folder(name_or_folder);
   if (std::filesystem::exists(folder / "manifest.yaml", failed)) return std::filesystem::absolute(folder);
+  if (folder.extension() == ".zip" && std::filesystem::is_regular_file(folder, failed)) return std::filesystem::absolute(folder);
   const auto names = shipped_packages();
   if (std::find(names.begin(), names.end(), name_or_folder) != names.end()) return data_dir() / "models" / name_or_folder;
   std::string all;
   for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
   return fail(ErrorCode::not_found, "find_package",
-              "'" + name_or_folder + "' is neither a folder with a manifest.yaml nor a package that comes with Choana (" + all + ")." +
+              "'" + name_or_folder + "' is neither a folder with a manifest.yaml, nor a .zip file, nor a package that comes with Choana (" + all + ")." +
                   did_you_mean(name_or_folder, names));
 }
 
@@ -70,6 +78,21 @@ Result<std::filesystem::path> find_profile(const std::string& name_or_file) {
 }
 
 Result<processing::SeriesRules> default_series_rules() { return read_series_rules(embedded::series_rules_toml, "series-rules.toml"); }
+
+Result<std::vector<std::string>> trusted_key_ids(const std::vector<std::string>& keys) {
+  std::vector<std::string> ids;
+  for (const std::string& key : keys) {
+    const auto text = key.starts_with("ed25519:") ? Result<std::string>(key) : read_file(key, key_bytes_max);
+    auto id = text ? processing::key_id_of(*text) : text;
+    if (!id) {
+      Error error = id.error();
+      error.message = "The trusted key " + key + " cannot be used: " + error.message;
+      return fail(std::move(error));
+    }
+    ids.push_back(std::move(*id));
+  }
+  return ids;
+}
 
 std::string result_settings_digest(const NodeSettings& settings, const std::vector<std::string>& package_digests) {
   std::string text = settings.settings_sha256;

@@ -14,7 +14,7 @@ namespace choana::node {
 /// program's bin/, else conf/ of the source tree it was built from.
 [[nodiscard]] std::filesystem::path data_dir();
 
-/// A package by folder, or by the name of one in data_dir()/models. Errors: not_found with the near matches.
+/// A package by folder or zip file, or by the name of one in data_dir()/models. Errors: not_found with the near matches.
 [[nodiscard]] Result<std::filesystem::path> find_package(const std::string& name_or_folder);
 
 /// Names of the packages in data_dir()/models.
@@ -28,6 +28,9 @@ namespace choana::node {
 
 /// conf/series-rules.toml as it was when the program was built.
 [[nodiscard]] Result<processing::SeriesRules> default_series_rules();
+
+/// The key ids that [models] trusted_keys names: "ed25519:..." as they are, PEM files read. Errors: io_error, invalid_argument (a file without such a key).
+[[nodiscard]] Result<std::vector<std::string>> trusted_key_ids(const std::vector<std::string>& keys);
 
 /// Digest of the settings that shape a result, with the content digests of the packages in use.
 [[nodiscard]] std::string result_settings_digest(const NodeSettings& settings, const std::vector<std::string>& package_digests);

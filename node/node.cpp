@@ -35,6 +35,7 @@
 #include "node/study_readiness.h"
 #include "node/worker_process.h"
 #include "processing/prediction/model_package.h"
+#include "processing/prediction/package_signature.h"
 #include "scp/acceptor.h"
 #include "scp/study_assembler.h"
 
@@ -156,6 +157,7 @@ struct Node::State {
   // ---------------------------------------------------------------- packages
 
   void load_packages() {
+    const auto trusted = trusted_key_ids(settings.models.trusted_keys);
     for (const PackageSettings& package : settings.packages) {
       if (!package.enabled) continue;
       // A bare name in the settings names a package that comes with Choana, unless a folder beside the settings has it.
@@ -163,6 +165,8 @@ struct Node::State {
       auto folder = find_package(fs::exists(package.path, missing) ? package.path.string() : package.path.filename().string());
       package_folders.push_back(folder ? folder->string() : package.path.string());
       auto loaded = folder ? processing::ModelPackage::load(*folder) : Result<processing::ModelPackage>(fail(folder.error()));
+      if (loaded)
+        if (auto trust = trusted ? processing::check_trust(loaded->manifest().key_id, *trusted) : Status(fail(trusted.error())); !trust) loaded = fail(trust.error());
       if (!loaded) {
         packages_refused.push_back(package.path.filename().string() + ": " + loaded.error().message);
         package_digests.push_back("refused");
@@ -381,6 +385,7 @@ struct Node::State {
     if (!clinical) return fail(clinical.error());
     request.clinical = std::move(*clinical);
     request.packages = package_folders;
+    request.package_digests = package_digests;
     request.series_rules_toml = series_rules_toml;
     request.out_dir = (folder / "out").string();
     request.settings_sha256 = settings_digest;

@@ -100,6 +100,11 @@ struct PackageSettings {
   bool enabled = true;
 };
 
+/// [models]: what holds for every package.
+struct ModelSettings {
+  std::vector<std::string> trusted_keys;  // "ed25519:..." or PEM files, absolute; not empty: only packages that one of them signed are used
+};
+
 enum class SrSopClass { enhanced, comprehensive, comprehensive3d };
 
 struct ReportSettings {
@@ -138,6 +143,7 @@ struct NodeSettings {
   std::optional<QuerySettings> query;
   StudySettings study;
   ProcessSettings process;
+  ModelSettings models;
   std::vector<PackageSettings> packages;
   ReportSettings report;
   HttpSettings http;

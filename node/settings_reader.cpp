@@ -39,6 +39,7 @@ const std::vector<TableKeys>& known_tables() {
       {"query", {"destination"}},
       {"study", {"quiet_s", "deadline_s"}},
       {"process", {"workers", "threads", "memory_max_mib", "wall_max_s"}},
+      {"models", {"trusted_keys"}},
       {"package", {"path", "enabled"}},
       {"report", {"sr_sop_class", "not_analysed", "charts"}},
       {"http", {"listen", "token_file"}},
@@ -325,6 +326,12 @@ void read_process(TableReader reader, ProcessSettings& process) {
   reader.integer("wall_max_s", process.wall_max_s, 10, 7 * 24 * 3600);
 }
 
+void read_models(TableReader reader, ModelSettings& models, const std::filesystem::path& base) {
+  reader.texts("trusted_keys", models.trusted_keys);
+  for (std::string& key : models.trusted_keys)
+    if (!key.starts_with("ed25519:") && !std::filesystem::path(key).is_absolute()) key = (base / key).lexically_normal().string();
+}
+
 void read_package(TableReader reader, PackageSettings& package, const std::filesystem::path& base) {
   reader.path("path", package.path, base);
   reader.required("path");
@@ -531,6 +538,7 @@ Result<NodeSettings> parse_settings(std::string_view text, const std::string& fi
     if (settings.study.deadline_s < settings.study.quiet_s) reader.problem("deadline_s", "must not be below quiet_s.");
   });
   read_table(root, "process", problems, [&](TableReader reader) { read_process(reader, settings.process); });
+  read_table(root, "models", problems, [&](TableReader reader) { read_models(reader, settings.models, base); });
   read_rows(root, "package", problems, settings.packages,
             [&](TableReader reader, PackageSettings& package) { read_package(reader, package, base); });
   read_table(root, "report", problems, [&](TableReader reader) { read_report(reader, settings.report); });

@@ -174,9 +174,15 @@ Result<StudyJobResult> run_checked(const StudyJobRequest& request) {
   if (!request.verdict_code.empty()) return report_verdict(request);
 
   std::vector<processing::ModelPackage> packages;
-  for (const std::string& folder : request.packages) {
-    auto package = processing::ModelPackage::load(folder);
+  for (std::size_t n = 0; n < request.packages.size(); ++n) {
+    auto package = processing::ModelPackage::load(request.packages[n]);
     if (!package) return fail(package.error());
+    if (!request.package_digests.empty() && request.package_digests[n] == "refused")
+      return fail(ErrorCode::invalid_package, "load_package", "The node refused the model package '" + package->manifest().id + "' when it started; its log and /readyz say why.");
+    // The job's key names the package as the node admitted it: another one must not answer for it.
+    if (!request.package_digests.empty() && package->sha256() != request.package_digests[n])
+      return fail(ErrorCode::invalid_package, "load_package",
+                  "The model package '" + package->manifest().id + "' changed on disk after the node admitted it. Restart the node, or put the admitted package back.");
     packages.push_back(std::move(*package));
   }
   auto rules = request.series_rules_toml.empty() ? default_series_rules() : read_series_rules(request.series_rules_toml, "series-rules.toml");
@@ -252,7 +258,7 @@ std::string to_json(const StudyJobRequest& request) {
     clinical.push_back({{"name", value.name}, {"value", value.value}, {"unit", value.unit}, {"date", value.date}, {"source", value.source}});
   const json document = {
       {"clinical", clinical}, {"study_instance_uid", request.study_instance_uid}, {"study_number", request.study_number}, {"inputs", inputs},
-      {"packages", request.packages}, {"role_overrides", request.role_overrides}, {"series_rules_toml", request.series_rules_toml},
+      {"packages", request.packages}, {"package_digests", request.package_digests}, {"role_overrides", request.role_overrides}, {"series_rules_toml", request.series_rules_toml},
       {"out_dir", request.out_dir}, {"settings_sha256", request.settings_sha256}, {"not_analysed_report", request.not_analysed_report},
       {"verdict_code", request.verdict_code}, {"verdict_text", request.verdict_text}, {"threads", request.threads}, {"memory_max_mib", request.memory_max_mib}, {"wall_max_s", request.wall_max_s},
       {"report", {{"sr_sop_class", to_word(request.report.sr_sop_class)}, {"language", request.report.language}, {"ae_title", request.report.ae_title},
@@ -270,6 +276,9 @@ Result<StudyJobRequest> parse_study_job(const std::string& text) {
     request.study_number = document.at("study_number");
     for (const json& input : document.at("inputs")) request.inputs.push_back({input.at("file"), input.at("sop_instance_uid"), input.at("sha256")});
     request.packages = document.at("packages").get<std::vector<std::string>>();
+    request.package_digests = document.at("package_digests").get<std::vector<std::string>>();
+    if (!request.package_digests.empty() && request.package_digests.size() != request.packages.size())
+      return fail(ErrorCode::invalid_argument, "parse_study_job", "The job names " + std::to_string(request.packages.size()) + " packages and " + std::to_string(request.package_digests.size()) + " digests.");
     request.role_overrides = document.at("role_overrides").get<std::map<std::string, std::string>>();
     for (const json& value : document.at("clinical"))
       request.clinical.push_back({value.at("name"), value.at("value"), value.at("unit"), value.at("date"), value.at("source")});

@@ -23,7 +23,8 @@ struct StudyJobRequest {
   std::string study_instance_uid;
   int study_number = 0;
   std::vector<JobInput> inputs;
-  std::vector<std::string> packages;                 // folders
+  std::vector<std::string> packages;                 // folders or zip files
+  std::vector<std::string> package_digests;          // ModelPackage::sha256 of each as it was admitted; empty: not held against anything
   std::map<std::string, std::string> role_overrides; // role -> series instance UID
   std::vector<ClinicalValue> clinical;               // of the patient; those of the headers (age, sex) are added by the worker
   std::string series_rules_toml;                     // empty: the built-in rules

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "node/data_files.h"
 #include "processing/prediction/model_import.h"
 #include "processing/prediction/model_package.h"
 #include "processing/prediction/package_archive.h"
@@ -196,10 +197,8 @@ bool report(const std::vector<std::string>& folders, bool as_json, bool whole, c
   auto list = ordered_json::array();
   for (const std::string& folder : folders) {
     auto package = ModelPackage::load(folder);
-    if (package && !trusted.empty() && std::find(trusted.begin(), trusted.end(), package->manifest().key_id) == trusted.end())
-      package = fail(ErrorCode::invalid_package, "check_signature",
-                     package->manifest().key_id.empty() ? "The package is not signed, and only packages of trusted keys are wanted."
-                                                        : "The package is signed by " + package->manifest().key_id + ", which is not a trusted key.");
+    if (package)
+      if (auto trust = processing::check_trust(package->manifest().key_id, trusted); !trust) package = fail(trust.error());
     all = all && package.has_value();
     if (as_json) {
       ordered_json one{{"package", folder}, {"admitted", package.has_value()}};
@@ -247,7 +246,7 @@ int run_model(int argc, char** argv) {
   importer->add_option("--title", options.request.title, "title of the package");
   importer->add_option("--tolerance", options.request.tolerance, "largest |got - expected| / max(1, |expected|) of the self-test, at most 0.001")->capture_default_str();
   std::string path, out, key_file;
-  std::vector<std::string> trusted_files, trusted;
+  std::vector<std::string> trusted_files;
   packer->add_option("PACKAGE", path, "folder of a model package")->required();
   packer->add_option("--out", out, "the zip file; otherwise the package's name with .zip, here");
   signer->add_option("PACKAGE", path, "folder or zip file of a model package")->required();
@@ -265,12 +264,8 @@ int run_model(int argc, char** argv) {
   if (importer->parsed()) return import(options);
   if (packer->parsed()) return pack(path, out);
   if (signer->parsed()) return sign(path, key_file, out);
-  for (const std::string& file : trusted_files) {
-    const auto text = file.starts_with("ed25519:") ? Result<std::string>(file) : read_text(file);
-    const auto id = text ? processing::key_id_of(*text) : text;
-    if (!id) return complain("check", id.error());
-    trusted.push_back(*id);
-  }
+  const auto trusted = trusted_key_ids(trusted_files);
+  if (!trusted) return complain("check", trusted.error());
   std::error_code error;
   if (list->parsed()) {
     if (!std::filesystem::is_directory(folder, error)) {
@@ -287,7 +282,7 @@ int run_model(int argc, char** argv) {
         return 2;
       }
   }
-  return report(packages, as_json, show->parsed(), trusted) ? 0 : 1;
+  return report(packages, as_json, show->parsed(), *trusted) ? 0 : 1;
 }
 
 }  // namespace choana::node

@@ -15,6 +15,7 @@
 #include "node/study_folder.h"
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
+#include "processing/prediction/package_signature.h"
 
 namespace choana::node {
 namespace {
@@ -85,11 +86,13 @@ int run_run(int argc, char** argv) {
     for (const PackageSettings& package : settings.packages)
       if (package.enabled) packages.push_back(std::filesystem::exists(package.path) ? package.path.string() : package.path.filename().string());
   std::vector<std::string> digests;
+  const auto trusted = trusted_key_ids(settings.models.trusted_keys);
   for (const std::string& name : packages) {
     auto folder = find_package(name);
     if (!folder) return usage_error(folder.error().message);
     auto package = processing::ModelPackage::load(*folder);
     if (!package) return usage_error(package.error().message);
+    if (const auto trust = trusted ? processing::check_trust(package->manifest().key_id, *trusted) : Status(fail(trusted.error())); !trust) return usage_error(trust.error().message);
     digests.push_back(package->sha256());
     base.packages.push_back(folder->string());
   }

@@ -88,7 +88,7 @@ std::vector<fs::path> packages_to_check(const NodeSettings* settings) {
   for (const std::string& name : shipped_packages()) folders.insert(data_dir() / "models" / name);
   std::error_code failed;
   for (auto entry = fs::directory_iterator(installed_packages, failed); !failed && entry != fs::directory_iterator(); entry.increment(failed))
-    if (fs::exists(entry->path() / "manifest.yaml", failed)) folders.insert(entry->path());
+    if (fs::exists(entry->path() / "manifest.yaml", failed) || entry->path().extension() == ".zip") folders.insert(entry->path());
   if (settings != nullptr) {
     for (const PackageSettings& package : settings->packages) {
       const auto folder = find_package(package.path.string());

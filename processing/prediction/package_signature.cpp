@@ -1,5 +1,6 @@
 #include "processing/prediction/package_signature.h"
 
+#include <algorithm>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -97,6 +98,12 @@ Status check_signature(const PackageFiles& files, const std::string& stated_key)
       EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature->data()), signature->size(), reinterpret_cast<const unsigned char*>(sums->data()), sums->size()) != 1)
     return refuse("The signature does not match: SHA256SUMS.sig was not made over this SHA256SUMS by the key that the manifest names.");
   return {};
+}
+
+Status check_trust(const std::string& key_id, const std::vector<std::string>& trusted) {
+  if (trusted.empty() || std::find(trusted.begin(), trusted.end(), key_id) != trusted.end()) return {};
+  return fail(ErrorCode::invalid_package, "check_signature",
+              key_id.empty() ? "The package is not signed, and only packages of trusted keys are wanted." : "The package is signed by " + key_id + ", which is not a trusted key.");
 }
 
 Result<std::string> key_id_of(std::string_view public_key) {

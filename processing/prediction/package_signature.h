@@ -19,6 +19,9 @@ namespace choana::processing {
 /// Errors: invalid_package: a signature that does not match, a signature and no key, a key and no signature.
 [[nodiscard]] Status check_signature(const PackageFiles& files, const std::string& stated_key);
 
+/// May a package of this key be used? trusted: key ids; empty: any package, signed or not. Errors: invalid_package.
+[[nodiscard]] Status check_trust(const std::string& key_id, const std::vector<std::string>& trusted);
+
 /// The key id of a public key: PEM text, or a key id itself. Errors: invalid_argument.
 [[nodiscard]] Result<std::string> key_id_of(std::string_view public_key);
 

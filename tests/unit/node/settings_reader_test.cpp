@@ -57,6 +57,9 @@ threads = 4
 memory_max_mib = 2048
 wall_max_s = 900
 
+[models]
+trusted_keys = ["keys/lab.pem", "ed25519:AAAA"]
+
 [[package]]
 path = "models/npc"
 enabled = true
@@ -108,6 +111,7 @@ TEST(SettingsReader, ReadsEveryKeyOfEveryTable) {
   EXPECT_EQ(read->study.quiet_s, 5);
   EXPECT_EQ(read->process.threads, 4);
   EXPECT_EQ(read->packages.at(0).path, "/etc/choana/models/npc");
+  EXPECT_EQ(read->models.trusted_keys, (std::vector<std::string>{"/etc/choana/keys/lab.pem", "ed25519:AAAA"}));
   EXPECT_EQ(read->report.sr_sop_class, SrSopClass::comprehensive3d);
   EXPECT_FALSE(read->report.not_analysed);
   EXPECT_EQ(read->http.listen->host, "0.0.0.0");

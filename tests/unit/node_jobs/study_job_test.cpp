@@ -10,6 +10,9 @@
 #include "node/files.h"
 #include "node/study_folder.h"
 #include "node/study_job.h"
+#include "processing/prediction/model_package.h"
+#include "processing/prediction/package_archive.h"
+#include "processing/prediction/package_files.h"
 #include "tests/support/shared_data.h"
 
 namespace choana::node {
@@ -56,6 +59,37 @@ TEST_F(StudyJob, MeasuresEverySeriesThatARegionBindsTo) {
   for (const Measurement& m : result->findings.measurements) EXPECT_EQ(m.features.size(), 107U) << m.role;
   for (const MeasuredSeries& m : result->findings.measured)
     for (const RegionOfInterest& roi : m.rois) EXPECT_NEAR(roi.volume_ml(), study->tumour_volume_ml, 0.1 * study->tumour_volume_ml) << m.role;
+}
+
+// The job's key names the package as it was admitted; whoever changes a package under a running node must not get results in its name.
+TEST_F(StudyJob, RefusesAPackageThatChangedAfterItWasAdmitted) {
+  fixtures::NpcStudyOptions options;
+  options.small = true;
+  options.sequences = {"t2"};
+  ASSERT_TRUE(fixtures::write_npc_study(options, folder_ / "study"));
+  const fs::path zip = folder_ / "model.zip";
+  const auto files = processing::read_package_files(fs::path(CHOANA_SOURCE_DIR) / "conf/models/demo-t2-only");
+  ASSERT_TRUE(files) << to_string(files.error());
+  ASSERT_TRUE(processing::write_package_archive(*files, zip));
+  const auto admitted = processing::ModelPackage::load(zip);
+  ASSERT_TRUE(admitted) << to_string(admitted.error());
+  StudyJobRequest request = request_for(folder_ / "study", folder_ / "out");
+  request.packages = {zip.string()};
+  request.package_digests = {admitted->sha256()};
+  const auto parsed = parse_study_job(to_json(request));
+  ASSERT_TRUE(parsed);
+  const auto result = run_study_job(*parsed);
+  ASSERT_TRUE(result) << to_string(result.error());
+  EXPECT_FALSE(result->findings.predictions.empty());
+  request.package_digests = {std::string(64, '0')};
+  const auto changed = run_study_job(request);
+  ASSERT_FALSE(changed);
+  EXPECT_EQ(changed.error().code, ErrorCode::invalid_package);
+  EXPECT_NE(changed.error().message.find("changed on disk"), std::string::npos) << changed.error().message;
+  request.package_digests = {"refused"};
+  EXPECT_NE(run_study_job(request).error().message.find("refused"), std::string::npos);
+  request.package_digests = {"a", "b"};
+  EXPECT_FALSE(parse_study_job(to_json(request)));
 }
 
 TEST_F(StudyJob, GivesTheSameBytesForTheSameRequestWhateverTheOrderOfFiles) {
