@@ -44,17 +44,21 @@ ImageTransform image_transform(std::string_view image) {
   ImageTransform transform;
   if (image == "original") return transform;
   if (image.starts_with("log-sigma-")) {
-    // log-sigma-3-0-mm-3D: the point of the number is a hyphen.
+    // The number as Python prints it, its point a hyphen: log-sigma-3-0-mm-3D, log-sigma-3-mm-3D, and with an exponent log-sigma-1e-05-mm-3D
+    // or log-sigma-1-5e-05-mm-3D. The label keeps the digits as they are written: 1 and 1-0 are two images.
+    std::string_view written = image.substr(10);
+    if (const auto end = written.find("-mm"); end != std::string_view::npos) written = written.substr(0, end);
     std::string number;
-    for (const char c : image.substr(10)) {
+    for (const char c : written) {
+      const bool exponent = number.find('e') != std::string::npos;
       if (std::isdigit(static_cast<unsigned char>(c)) != 0) number += c;
-      else if (c == '-' && number.find('.') == std::string::npos) number += '.';
+      else if (c == 'e' && !exponent) number += c;
+      else if ((c == '-' || c == '+') && number.ends_with('e')) number += c;
+      else if (c == '-' && !exponent && number.find('.') == std::string::npos) number += '.';
       else break;
     }
     double sigma = 0;
     std::from_chars(number.data(), number.data() + number.size(), sigma);
-    while (number.ends_with('0') && number.find('.') != std::string::npos) number.pop_back();
-    if (number.ends_with('.')) number.pop_back();
     transform.filter = codes::ours("FLT_LOG", "Laplacian of Gaussian");
     transform.log_sigma_mm = sigma;
     transform.label = "LoG sigma " + number + " mm";

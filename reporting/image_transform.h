@@ -11,7 +11,7 @@ namespace choana::reporting {
 
 /// The image a feature was computed on, as PyRadiomics prefixes say it ("log-sigma-3-0-mm-3D", "wavelet-HHL").
 struct ImageTransform {
-  std::string label;                    // "LoG sigma 3 mm", "wavelet HHL"; empty for the original image
+  std::string label;                    // "LoG sigma 3.0 mm" (digits as written), "wavelet HHL"; empty for the original image
   CodedConcept filter;                  // FLT_...; empty for the original image
   CodedConcept sub_band;                // SB_...; empty unless wavelet
   CodedConcept map;                     // LBP_...; which of the maps of a local binary pattern in 3-D

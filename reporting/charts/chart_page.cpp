@@ -127,6 +127,7 @@ class PageDrawer {
   }
 
   ChartPage prediction_page(const Prediction& prediction, std::size_t number);
+  ChartPage reliability_page(const std::vector<const Prediction*>& outputs, std::size_t number);
   ChartPage measurement_page();
   [[nodiscard]] const ShownSeries* series_for_slices() const;
   ChartPage slices_page(const ShownSeries& shown);
@@ -143,6 +144,10 @@ class PageDrawer {
   void headline(Canvas& canvas, const Box& box, const Prediction& prediction) const;
   void gauge(Canvas& canvas, const Box& box, const Prediction& prediction) const;
   void explanation(Canvas& canvas, const Box& box, const Prediction& prediction) const;
+  void survival(Canvas& canvas, const Box& box, const SurvivalCurve& curve) const;
+  void robustness(Canvas& canvas, const Box& box, const std::vector<const Prediction*>& outputs) const;
+  void applicability(Canvas& canvas, const Box& box, const Applicability& applicability) const;
+  [[nodiscard]] std::string time_text(double time, const std::string& unit) const;
   void pictures(Canvas& canvas, const Box& box) const;
   void key_features(Canvas& canvas, const Box& box) const;
   void histogram(Canvas& canvas, const Box& box, const ShownSeries& shown) const;
@@ -363,7 +368,7 @@ void PageDrawer::headline(Canvas& canvas, const Box& box, const Prediction& p) c
     }
     if (p.interval_low && p.interval_high)
       canvas.text(side, y, room,
-                  fill_in(fill_in(t_.interval, "low", number_text(*p.interval_low, 3)), "high", with_unit(number_text(*p.interval_high, 3), p.unit)), style(18, plain));
+                  fill_in(fill_in(p.robustness ? t_.interval_robust : t_.interval, "low", number_text(*p.interval_low, 3)), "high", with_unit(number_text(*p.interval_high, 3), p.unit)), style(18, plain));
   }
   gauge(canvas, {x, box.y + 126, width, 90}, p);
 
@@ -658,6 +663,200 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
   return page;
 }
 
+std::string PageDrawer::time_text(double time, const std::string& unit) const {
+  char number[48];
+  std::snprintf(number, sizeof number, "%.6g", time);
+  if (chinese_) return number + std::string(unit == "month" ? " 个月" : unit == "day" ? " 天" : unit == "year" ? " 年" : " " + unit);
+  return number + std::string(" ") + unit + (time == 1 || unit.empty() ? "" : "s");
+}
+
+// The survival function as steps, the asked times marked, their percentages in words above the plot.
+void PageDrawer::survival(Canvas& canvas, const Box& box, const SurvivalCurve& curve) const {
+  canvas.fill(box, card, 10);
+  const double x = box.x + 22, width = box.width - 44;
+  canvas.text(x, box.y + 12, width, t_.survival_title, style(20, bright, true));
+  const std::size_t steps = std::min(curve.time.size(), curve.survival.size());
+  // The function as it is defined: 1 before the first step, the last step held to the end of what was observed.
+  const auto at = [&](double time) {
+    double survival = 1;
+    for (std::size_t n = 0; n < steps && curve.time[n] <= time; ++n) survival = curve.survival[n];
+    return std::clamp(survival, 0.0, 1.0);
+  };
+  std::vector<double> horizons;
+  for (const double horizon : curve.horizons)
+    if (std::isfinite(horizon) && horizon > 0 && horizons.size() < 6) horizons.push_back(horizon);
+  double last = 0;
+  for (std::size_t n = 0; n < steps; ++n)
+    if (std::isfinite(curve.time[n])) last = std::max(last, curve.time[n]);
+  for (const double horizon : horizons) last = std::max(last, horizon);
+  double y = box.y + 50;
+  const double cell_width = width / 3;
+  for (std::size_t n = 0; n < horizons.size(); ++n) {
+    const double cx = x + cell_width * static_cast<double>(n % 3), cy = y + 32 * static_cast<double>(n / 3);
+    canvas.disc(cx + 8, cy + 13, 6, bright, amber, 3);
+    const std::string when = time_text(horizons[n], curve.time_unit);
+    const std::string percent = fixed_text(100 * at(horizons[n]), 1) + " %";
+    const double percent_width = canvas.text_width(percent, style(18, bright, true)) + 2, when_width = std::min(canvas.text_width(when, style(18, plain)) + 2, cell_width - 34 - percent_width);
+    canvas.text(cx + 22, cy + 2, when_width, when, style(18, plain));
+    canvas.text(cx + 30 + when_width, cy + 2, percent_width, percent, style(18, bright, true));
+  }
+  y += horizons.empty() ? 0 : 32 * static_cast<double>((horizons.size() + 2) / 3);
+  if (!(last > 0) || !std::isfinite(last)) return;
+  canvas.text(x, y + 4, width, t_.survival_axis, style(18, muted));
+  const Box plot{x + 50, y + 38, width - 84, box.bottom() - 64 - (y + 38)};
+  if (plot.height < 60) return;
+  const double step = even_step(last), span = std::ceil(last / step - 1e-9) * step;
+  const auto place_x = [&](double time) { return plot.x + plot.width * std::clamp(time / span, 0.0, 1.0); };
+  const auto place_y = [&](double share) { return plot.bottom() - plot.height * std::clamp(share, 0.0, 1.0); };
+  for (int percent = 0; percent <= 100; percent += 25) {
+    const double py = place_y(percent / 100.0);
+    canvas.line(plot.x, py, plot.right(), py, edge, 1);
+    canvas.text(x, py - 12, 42, std::to_string(percent), style(18, muted, false, Align::right));
+  }
+  const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + 1e-9)), 0, 6);
+  const int ticks = static_cast<int>(std::lround(span / step));
+  for (int n = 0; n <= ticks; ++n) {
+    const double px = place_x(step * n), tick_width = std::min(plot.width / std::max(1, ticks), 88.0);
+    canvas.line(px, plot.bottom(), px, plot.bottom() + 6, muted, 1.5);
+    canvas.text(std::min(px - tick_width / 2, box.right() - 8 - tick_width), plot.bottom() + 8, tick_width, fixed_text(step * n, decimals), style(18, muted, false, Align::centre));
+  }
+  const std::string unit = chinese_ ? (curve.time_unit == "month" ? "月" : curve.time_unit == "day" ? "天" : curve.time_unit == "year" ? "年" : curve.time_unit) : curve.time_unit + (curve.time_unit.empty() ? "" : "s");
+  canvas.text(plot.x, plot.bottom() + 32, plot.width, fill_in(t_.time_axis, "unit", unit), style(18, muted, false, Align::centre));
+  for (const double horizon : horizons)
+    for (double py = place_y(at(horizon)); py < plot.bottom(); py += 10) canvas.line(place_x(horizon), py, place_x(horizon), std::min(py + 5, plot.bottom()), amber, 2);
+  std::vector<std::array<double, 2>> line{{place_x(0), place_y(1)}};
+  double level = 1;
+  for (std::size_t n = 0; n < steps; ++n) {
+    if (!std::isfinite(curve.time[n]) || !std::isfinite(curve.survival[n])) continue;
+    line.push_back({place_x(curve.time[n]), place_y(level)});
+    level = curve.survival[n];
+    line.push_back({place_x(curve.time[n]), place_y(level)});
+  }
+  if (steps > 0) line.push_back({place_x(last), place_y(level)});
+  canvas.polyline(line, rgb(0x8FD3FF), 3);
+  for (const double horizon : horizons) canvas.disc(place_x(horizon), place_y(at(horizon)), 7, bright, amber, 3);
+}
+
+// One bar for each output: the interval, the value in it, both in numbers.
+void PageDrawer::robustness(Canvas& canvas, const Box& box, const std::vector<const Prediction*>& outputs) const {
+  constexpr std::size_t outputs_max = 4;
+  const double x = box.x + 22, width = box.width - 44;
+  std::vector<const Prediction*> shown;
+  for (const Prediction* p : outputs)
+    if (p->robustness && shown.size() < outputs_max) shown.push_back(p);
+  const Robustness& how = *shown.front()->robustness;
+  const auto listed = [&](const std::vector<std::string>& names, std::size_t most) {
+    std::string text;
+    for (std::size_t n = 0; n < std::min(most, names.size()); ++n) text += (n > 0 ? (chinese_ ? "、" : ", ") : "") + names[n];
+    if (names.size() > most) text += (chinese_ ? "，" : ", ") + fill_in(t_.more_features, "n", std::to_string(names.size() - most));
+    return text;
+  };
+  canvas.fill(box, card, 10);
+  canvas.text(x, box.y + 12, width, t_.if_redrawn, style(20, bright, true));
+  double y = box.y + 48;
+  for (const Prediction* p : shown) {
+    if (y + 68 > box.bottom()) break;
+    const bool ranged = p->interval_low && p->interval_high && std::isfinite(*p->interval_low) && std::isfinite(*p->interval_high) && std::isfinite(p->value);
+    const std::string number = with_unit(fixed_text(p->value, p->decimals), p->unit) + (ranged ? "  (" + fixed_text(*p->interval_low, p->decimals) + " – " + fixed_text(*p->interval_high, p->decimals) + ")" : "");
+    const double number_width = std::min(canvas.text_width(number, style(18, bright, true)) + 2, 0.62 * width);
+    TextStyle name = style(18, plain);
+    name.shorten = Shorten::middle;
+    canvas.text(x, y, width - number_width - 12, p->output, name);
+    canvas.text(x + width - number_width, y, number_width, number, style(18, bright, true, Align::right));
+    y += 32;
+    if (ranged) {
+      double low = 0, high = 100;
+      if (p->unit != "%") {
+        const double room = std::max({std::abs(*p->interval_high - *p->interval_low), 1e-3 * std::abs(p->value), 1e-12});
+        low = *p->interval_low - room;
+        high = *p->interval_high + room;
+      }
+      const auto place = [&](double v) { return x + 10 + (width - 20) * std::clamp((v - low) / (high - low), 0.0, 1.0); };
+      canvas.fill({x, y + 4, width, 14}, rgb(0x2C3844), 5);
+      const double a = place(*p->interval_low), b = place(*p->interval_high);
+      canvas.fill({a, y + 7, std::max(2.0, b - a), 8}, rgb(0x8FD3FF), 3);
+      canvas.line(a, y + 2, a, y + 20, rgb(0x8FD3FF), 2.5);
+      canvas.line(b, y + 2, b, y + 20, rgb(0x8FD3FF), 2.5);
+      if (p->threshold && std::isfinite(*p->threshold) && *p->threshold > low && *p->threshold < high) canvas.line(place(*p->threshold), y - 2, place(*p->threshold), y + 24, amber, 3);
+      canvas.disc(place(p->value), y + 11, 8, bright, rgb(0x0B0F13), 2);
+    }
+    y += 34;
+  }
+  TextStyle words = style(18, plain);
+  const auto number = [](double value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g", value);
+    return std::string(text);
+  };
+  std::string note = fill_in(fill_in(t_.redrawn_note, "used", std::to_string(how.used)), "count", std::to_string(how.count));
+  note = fill_in(fill_in(fill_in(note, "mm", number(how.translation_mm)), "deg", number(how.rotation_deg)), "edge", number(how.boundary_mm));
+  note = fill_in(note, "share", number(100 * how.coverage));
+  words.colour = muted;
+  words.lines = 5;
+  if (y + 60 < box.bottom()) y += canvas.text(x, y, width, note, words) + 10;
+  std::string moved = how.moved.empty() ? t_.none_moved : t_.moved_features + (chinese_ ? "" : " ") + listed(how.moved, 8);
+  words.colour = how.moved.empty() ? plain : amber;
+  const auto lines_left = [&] { return static_cast<int>((box.bottom() - 12 - y) / 23); };
+  words.lines = std::clamp(lines_left(), 0, how.kept.empty() ? 9 : 7);
+  if (words.lines > 0) y += canvas.text(x, y, width, moved, words) + 8;
+  words.colour = muted;
+  words.lines = std::clamp(lines_left(), 0, 2);
+  if (!how.kept.empty() && words.lines > 0) canvas.text(x, y, width, t_.kept_features + (chinese_ ? "" : " ") + listed(how.kept, 3), words);
+}
+
+void PageDrawer::applicability(Canvas& canvas, const Box& box, const Applicability& applicability) const {
+  canvas.fill(box, card, 10);
+  const double x = box.x + 22, width = box.width - 44;
+  canvas.text(x, box.y + 12, width, t_.applicability_title, style(20, bright, true));
+  double y = box.y + 48;
+  TextStyle words = style(18, applicability.inside ? plain : amber);
+  words.lines = 2;
+  y += canvas.text(x, y, width, applicability.inside ? t_.inside_training : t_.outside_training, words) + 8;
+  for (std::size_t n = 0; n < applicability.flags.size(); ++n) {
+    TextStyle flag = style(18, plain);
+    const bool last = n + 1 == applicability.flags.size();
+    flag.lines = std::clamp(static_cast<int>((box.bottom() - (last ? 8 : 34) - y) / 23), 0, 4);
+    if (flag.lines < (last ? 1 : 2)) {
+      canvas.text(x, y, width, fill_in(t_.more_flags, "n", std::to_string(applicability.flags.size() - n)), style(18, muted));
+      break;
+    }
+    canvas.disc(x + 5, y + 12, 4, amber, amber, 1);
+    y += canvas.text(x + 20, y, width - 20, applicability.flags[n], flag) + 6;
+  }
+}
+
+// What a single page of a prediction has no room for: the survival curve, what perturbed regions gave, every flag.
+ChartPage PageDrawer::reliability_page(const std::vector<const Prediction*>& outputs, std::size_t number) {
+  const Prediction& first = *outputs.front();
+  Canvas canvas(page_width, page_height, ground);
+  const std::string title = first.title.empty() ? first.package : first.title;
+  header(canvas, title, t_.reliability_subtitle, first.status == "demonstration");
+  const Prediction *with_curve = nullptr, *with_interval = nullptr;
+  for (const Prediction* p : outputs) {
+    if (with_curve == nullptr && p->survival_curve) with_curve = p;
+    if (with_interval == nullptr && p->robustness) with_interval = p;
+  }
+  const double y = 166, height = bottom - 68 - y, gap = 16, all = page_width - 2 * margin, left = 680;
+  const double right = margin + left + gap, right_width = all - left - gap;
+  if (with_curve != nullptr) {
+    // Flags under the curve, where a sentence has room; the bars beside them.
+    const double width = with_interval != nullptr ? left : all;
+    const double flags = first.applicability.flags.empty() ? 86 : std::min(266.0, 112.0 + 62.0 * static_cast<double>(first.applicability.flags.size()));
+    survival(canvas, {margin, y, width, height - flags - gap}, *with_curve->survival_curve);
+    applicability(canvas, {margin, y + height - flags, width, flags}, first.applicability);
+    if (with_interval != nullptr) robustness(canvas, {right, y, right_width, height}, outputs);
+  } else if (with_interval != nullptr) {
+    robustness(canvas, {margin, y, left, height}, outputs);
+    applicability(canvas, {right, y, right_width, height}, first.applicability);
+  } else {
+    applicability(canvas, {margin, y, all, height}, first.applicability);
+  }
+  footer(canvas, &first, "");
+  ChartPage page = finish(canvas, "reliability" + (number == 0 ? std::string() : "-" + std::to_string(number + 1)), title,
+                          "Predicted survival curve, interval of the prediction under perturbed regions, features that moved, likeness to the training data");
+  return page;
+}
+
 // The features that people know, in the order of a report: size and shape, then intensity, then texture.
 struct KeyFeature {
   std::string label;
@@ -929,6 +1128,19 @@ Result<std::vector<ChartPage>> draw_chart_pages(const StudyFindings& findings, c
       pages.push_back(drawer.not_analysed_page());
     } else {
       for (std::size_t n = 0; n < findings.predictions.size(); ++n) pages.push_back(drawer.prediction_page(findings.predictions[n], n));
+      std::size_t number = 0;
+      for (std::size_t n = 0; n < findings.predictions.size();) {
+        // The outputs of one model stand together.
+        std::vector<const Prediction*> outputs;
+        bool wanted = false;
+        const Prediction& model = findings.predictions[n];
+        for (; n < findings.predictions.size() && findings.predictions[n].package == model.package && findings.predictions[n].version == model.version; ++n) {
+          const Prediction& output = findings.predictions[n];
+          outputs.push_back(&output);
+          wanted = wanted || output.survival_curve || output.robustness || output.applicability.flags.size() > 1;
+        }
+        if (wanted) pages.push_back(drawer.reliability_page(outputs, number++));
+      }
       pages.push_back(drawer.measurement_page());
       if (const ShownSeries* shown = drawer.series_for_slices()) pages.push_back(drawer.slices_page(*shown));
       for (std::size_t n = 0; n < findings.habitats.size(); ++n) pages.push_back(drawer.habitats_page(findings.habitats[n], n));

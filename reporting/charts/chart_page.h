@@ -19,7 +19,7 @@ struct ChartSettings {
 };
 
 /// Draw the pages of a study: one for each prediction (regions, result against its threshold, explanation, key
-/// features), then one of the measurements (regions, histograms, key features), then the slices of one series with all
+/// features), one for each model whose predictions have a survival curve, an interval under perturbed regions or more than one flag, then one of the measurements (regions, histograms, key features), then the slices of one series with all
 /// regions, for checking what was measured. For a study that was not analysed one page with the reason. 1280 x 960, dark ground, letters of 18 pixels or more,
 /// the top and bottom tenth clear for what viewers write there, no patient data. Equal findings give equal bytes on
 /// one machine (fonts: DejaVu Sans, WenQuanYi Micro Hei).

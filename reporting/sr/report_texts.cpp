@@ -102,12 +102,67 @@ std::string ReportTexts::headline(const Prediction& prediction) const {
   text += prediction.output + (chinese_ ? "：" : ": ") + readable(prediction.value, prediction.unit);
   std::vector<std::string> more;
   if (prediction.interval_low && prediction.interval_high)
-    more.push_back((chinese_ ? "95% 置信区间 " : "95% confidence interval ") + readable(*prediction.interval_low, prediction.unit) + (chinese_ ? " 至 " : " to ") +
+    more.push_back((prediction.robustness ? (chinese_ ? "勾画略有不同时为 " : "if drawn slightly differently ") : (chinese_ ? "95% 置信区间 " : "95% confidence interval ")) + readable(*prediction.interval_low, prediction.unit) + (chinese_ ? " 至 " : " to ") +
                    readable(*prediction.interval_high, prediction.unit));
   if (prediction.threshold) more.push_back((chinese_ ? "阈值 " : "threshold ") + readable(*prediction.threshold, prediction.unit));
   if (!more.empty()) text += (chinese_ ? "（" : " (") + joined(more, chinese_ ? "，" : ", ") + (chinese_ ? "）" : ")");
   if (!prediction.group.empty()) text += (chinese_ ? "，" : ", ") + prediction.group;
   return text;
+}
+
+std::string ReportTexts::robustness(const Prediction& prediction) const {
+  const Robustness& how = *prediction.robustness;
+  std::string text;
+  if (chinese_) {
+    text = "对感兴趣区作 " + std::to_string(how.count) + " 次小幅扰动（平移 " + readable(how.translation_mm) + " mm，旋转 " + readable(how.rotation_deg) + "°，边界 " + readable(how.boundary_mm) +
+           " mm，均为标准差），其中 " + std::to_string(how.used) + " 次可计算。";
+    if (prediction.interval_low && prediction.interval_high)
+      text += printed("%.4g", 100 * how.coverage) + " % 的扰动预测位于 " + readable(*prediction.interval_low, prediction.unit) + " 至 " + readable(*prediction.interval_high, prediction.unit) + "。";
+    text += "这只说明结果对勾画的依赖程度，不是模型的置信区间。";
+  } else {
+    text = std::to_string(how.used) + " of " + std::to_string(how.count) + " perturbed regions (shift " + readable(how.translation_mm) + " mm, rotation " + readable(how.rotation_deg) +
+           " degrees, boundary " + readable(how.boundary_mm) + " mm, standard deviations) could be measured and predicted.";
+    if (prediction.interval_low && prediction.interval_high)
+      text += " " + printed("%.4g", 100 * how.coverage) + " % of their predictions lie between " + readable(*prediction.interval_low, prediction.unit) + " and " +
+              readable(*prediction.interval_high, prediction.unit) + ".";
+    text += " This says how much the result depends on how the region was drawn; it is not a confidence interval of the model.";
+  }
+  if (!how.moved.empty())
+    text += (chinese_ ? "变动较大的特征：" : " Features that moved: ") + joined(how.moved, chinese_ ? "、" : ", ") + (chinese_ ? "。" : ".");
+  else
+    text += chinese_ ? "没有特征明显变动。" : " No feature moved by more than the model allows.";
+  if (!how.kept.empty())
+    text += (chinese_ ? "未随扰动重新测量：" : " Not measured again: ") + joined(how.kept, chinese_ ? "、" : ", ") + (chinese_ ? "。" : ".");
+  return text;
+}
+
+double survival_at(const SurvivalCurve& curve, double time) {
+  double survival = 1;
+  for (std::size_t n = 0; n < curve.time.size() && n < curve.survival.size() && curve.time[n] <= time; ++n) survival = curve.survival[n];
+  return survival;
+}
+
+std::string ReportTexts::time(double time, const std::string& unit) const {
+  if (chinese_) return printed("%.6g", time) + (unit == "month" ? " 个月" : unit == "day" ? " 天" : unit == "year" ? " 年" : " " + unit);
+  return printed("%.6g", time) + " " + unit + (time == 1 || unit.empty() ? "" : "s");
+}
+
+std::string ReportTexts::survival(const SurvivalCurve& curve) const {
+  constexpr std::size_t steps_max = 40;
+  std::vector<std::string> lines;
+  for (const double horizon : curve.horizons) lines.push_back((chinese_ ? "生存概率，" : "Survival at ") + time(horizon, curve.time_unit) + (chinese_ ? "：" : ": ") + readable(100 * survival_at(curve, horizon), "%"));
+  const std::size_t steps = std::min(curve.time.size(), curve.survival.size());
+  const std::size_t shown = std::min(steps, steps_max);
+  std::string text;
+  for (std::size_t n = 0; n < shown; ++n) {
+    // The first and the last step and even parts between.
+    const std::size_t at = shown < 2 ? 0 : n * (steps - 1) / (shown - 1);
+    text += (text.empty() ? "" : "; ") + printed("%.6g", curve.time[at]) + ": " + readable(100 * curve.survival[at], "%");
+  }
+  if (!text.empty())
+    lines.push_back((chinese_ ? "生存函数（" + time(steps > 0 ? curve.time[steps - 1] : 0, curve.time_unit) + "内 " + std::to_string(shown) + "/" + std::to_string(steps) + " 个台阶，时间：概率）：" + text
+                              : "Steps (" + std::to_string(shown) + " of " + std::to_string(steps) + ", time in " + curve.time_unit + "s: survival): " + text));
+  return joined(lines, "\n");
 }
 
 std::string ReportTexts::applicability(const Applicability& applicability) const {

@@ -48,6 +48,12 @@ class ReportTexts {
   [[nodiscard]] std::string region_origin(const RegionOfInterest& roi) const;
   /// The result in one line; a prediction outside the training range says so before its number.
   [[nodiscard]] std::string headline(const Prediction& prediction) const;
+  /// What became of the prediction when its regions were perturbed; the prediction has `robustness`.
+  [[nodiscard]] std::string robustness(const Prediction& prediction) const;
+  /// Survival at the horizons, then the steps (at most 40 of them), one line each.
+  [[nodiscard]] std::string survival(const SurvivalCurve& curve) const;
+  /// "12 months".
+  [[nodiscard]] std::string time(double time, const std::string& unit) const;
   [[nodiscard]] std::string applicability(const Applicability& applicability) const;
   /// One line a contribution, strongest first: "name = value unit: +0.31".
   [[nodiscard]] std::string contribution_table(const Explanation& explanation, const std::vector<std::size_t>& order) const;
@@ -58,6 +64,9 @@ class ReportTexts {
  private:
   bool chinese_ = false;
 };
+
+/// What the survival function is at a time: that of the last step that was reached; 1 before the first.
+[[nodiscard]] double survival_at(const SurvivalCurve& curve, double time);
 
 /// Positions of contributions by falling magnitude, ties in feature order; at most `most`.
 [[nodiscard]] std::vector<std::size_t> strongest_contributions(const Explanation& explanation, std::size_t most);

@@ -277,13 +277,16 @@ void add_prediction_group(ContentItem& measurements, const ReportPlan& plan, con
     if (parsed.feature) add_transform_modifiers(number, image_transform(parsed.feature->image));
   }
   add_algorithm(value, prediction.title.empty() ? prediction.package : prediction.title, prediction.version, {model_parameters(prediction)});
-  if (prediction.interval_low) group.contains(codes::interval_low, NumberValue{*prediction.interval_low, unit});
-  if (prediction.interval_high) group.contains(codes::interval_high, NumberValue{*prediction.interval_high, unit});
+  // The spread under perturbed regions is no confidence interval of the model and has codes of its own.
+  if (prediction.interval_low) group.contains(prediction.robustness ? codes::robust_low : codes::interval_low, NumberValue{*prediction.interval_low, unit});
+  if (prediction.interval_high) group.contains(prediction.robustness ? codes::robust_high : codes::interval_high, NumberValue{*prediction.interval_high, unit});
   if (prediction.threshold) group.contains(codes::threshold_value, NumberValue{*prediction.threshold, unit});
   const std::map<std::string, CodedConcept> risks{{"high", codes::high_risk}, {"moderate", codes::moderate_risk}, {"low", codes::low_risk}};
   if (const auto risk = risks.find(prediction.risk); risk != risks.end()) group.contains(codes::risk_group, risk->second);
   if (!prediction.group.empty()) group.contains(codes::predicted_group, TextValue{prediction.group});
   if (!prediction.performance.empty()) group.contains(codes::model_performance, TextValue{prediction.performance});
+  if (prediction.survival_curve) group.contains(codes::survival_function, TextValue{texts.survival(*prediction.survival_curve)});
+  if (prediction.robustness) group.contains(codes::robust_note, TextValue{texts.robustness(prediction)});
   group.contains(codes::applicability, TextValue{texts.applicability(prediction.applicability)});
   if (!prediction.intended_use.empty()) group.contains(codes::intended_use, TextValue{prediction.intended_use});
 }

@@ -207,6 +207,86 @@ TEST(ChartPages, GiveEachPredictionItsPage) {
   EXPECT_EQ(pages[1].explains, "OS");
 }
 
+// A Cox model's outputs at three horizons, robust or not, far from the training data or not.
+std::vector<Prediction> survival_predictions(bool robust, std::size_t flags) {
+  std::vector<Prediction> outputs;
+  SurvivalCurve curve{"month", {}, {}, {12, 24, 36}};
+  for (int n = 1; n <= 40; ++n) {
+    curve.time.push_back(1.4 * n + (n % 3) * 0.3);
+    curve.survival.push_back(std::exp(-0.012 * n - (n > 20 ? 0.01 * (n - 20) : 0)));
+  }
+  for (const double horizon : curve.horizons) {
+    Prediction p = phantom_prediction();
+    p.title = "Overall survival of locoregionally advanced nasopharyngeal carcinoma";
+    p.output = "Survival at " + std::to_string(static_cast<int>(horizon)) + " months";
+    p.endpoint = "OS" + std::to_string(static_cast<int>(horizon));
+    p.value = 100 * std::exp(-0.009 * horizon);
+    p.interval_low = p.value - 6;
+    p.interval_high = p.value + 3.5;
+    p.survival_curve = curve;
+    if (robust) p.robustness = Robustness{20, 19, 0.95, 0.5, 2, 0.5, {"T2 wavelet-HHL glcm Imc2", "T1C log-sigma-3-0-mm-3D glszm SmallAreaLowGrayLevelEmphasis", "T2 original shape Sphericity"}, {}};
+    else p.interval_low = p.interval_high = std::nullopt;
+    const std::vector<std::string> all{"T2 repetition time 9,800 ms lies outside 2,000 to 8,000 ms of the training data.", "T2 manufacturer is not stated; the training data came from SIEMENS, GE, Philips.",
+                                       "The features together lie far from the training data: squared Mahalanobis distance 36.56, limit 25 (the 97.5 % quantile of the training data)."};
+    p.applicability.flags.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(flags));
+    p.applicability.inside = flags == 0;
+    outputs.push_back(std::move(p));
+  }
+  return outputs;
+}
+
+TEST(ChartPages, ShowSurvivalIntervalAndFlagsOnAPageForEachModel) {
+  for (const char* language : {"en", "zh"})
+    for (const bool robust : {true, false})
+      for (const std::size_t flags : {0u, 3u}) {
+        auto findings = phantom_findings({"T1", "T2"});
+        findings.predictions = survival_predictions(robust, flags);
+        const auto pages = draw(findings, {language, "0.1.0", "3fa2c1d09b7e55aa0011223344556677", "20261121"});
+        ASSERT_EQ(pages.size(), 6u);
+        EXPECT_EQ(pages[3].name, "reliability");
+        expect_sound(pages[3]);
+      }
+}
+
+TEST(ChartPages, ShowAnIntervalWithoutASurvivalCurve) {
+  auto findings = phantom_findings({"T2"});
+  Prediction p = phantom_prediction();
+  p.robustness = Robustness{20, 20, 0.95, 0.5, 2, 0.5, {}, {"T2 deep 66", "T2 deep 104"}};
+  findings.predictions = {p};
+  auto pages = draw(findings);
+  ASSERT_EQ(pages.size(), 4u);
+  expect_sound(pages[1]);
+  p.robustness.reset();
+  p.applicability = {true, {"One flag has room on the page of the prediction."}};
+  findings.predictions = {p};
+  EXPECT_EQ(draw(findings).size(), 3u);
+}
+
+TEST(ChartPages, KeepLongNamesAndStrangeCurvesWithinThePage) {
+  const std::string word(120, 'W');
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<SurvivalCurve> curves{{"month", {}, {}, {}}, {"day", {}, {}, {365, 1095}}, {"year", {1}, {0.5}, {}}, {word, {1, 2, 3}, {nan, infinity, -4}, {1e300, nan, -1, infinity}},
+                                          {"month", {12, 24, 36, 48}, {0.9, 0.8, 0.75, 0.6}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}, {"day", {1e-9}, {0.99}, {}}};
+  for (const char* language : {"en", "zh"})
+    for (const SurvivalCurve& curve : curves) {
+      auto findings = phantom_findings({"T2"});
+      for (int n = 0; n < 6; ++n) {
+        Prediction p = phantom_prediction();
+        p.title = p.output = word + " " + word + std::to_string(n);
+        p.package = "one";
+        p.version = "1";
+        p.unit = n % 2 == 0 ? "%" : "1";
+        if (n == 3) p.interval_low = nan;
+        if (n == 4) p.value = infinity;
+        p.survival_curve = curve;
+        p.robustness = Robustness{20, 20, 0.95, 0.5, 2, 0.5, std::vector<std::string>(30, word), std::vector<std::string>(9, word)};
+        p.applicability = {false, std::vector<std::string>(12, word + " " + word + " lies outside 0 to 1.")};
+        findings.predictions.push_back(std::move(p));
+      }
+      for (const auto& page : draw(findings, {language, "", "", ""})) expect_sound(page);
+    }
+}
+
 TEST(WritePng, WritesAPngAndRefusesAnEmptyPage) {
   const auto file = std::filesystem::temp_directory_path() / ("choana-chart-" + sha256_hex(std::to_string(::testing::UnitTest::GetInstance()->random_seed())).substr(0, 8) + ".png");
   const auto pages = draw(phantom_findings({"T1"}));

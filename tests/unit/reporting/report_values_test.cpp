@@ -45,7 +45,14 @@ TEST(ImageTransform, ReadsThePrefixesOfPyRadiomics) {
   EXPECT_EQ(log.filter.value, "FLT_LOG");
   EXPECT_EQ(log.log_sigma_mm, 3.5);
   EXPECT_EQ(log.label, "LoG sigma 3.5 mm");
-  EXPECT_EQ(image_transform("log-sigma-10-0-mm-3D").label, "LoG sigma 10 mm");
+  EXPECT_EQ(image_transform("log-sigma-10-0-mm-3D").label, "LoG sigma 10.0 mm");
+  EXPECT_EQ(image_transform("log-sigma-1-mm-3D").label, "LoG sigma 1 mm") << "1 and 1.0 are two images in one profile";
+  EXPECT_EQ(image_transform("log-sigma-1-0-mm-3D").label, "LoG sigma 1.0 mm");
+  // As Python prints a small number.
+  EXPECT_EQ(image_transform("log-sigma-1e-05-mm-3D").log_sigma_mm, 1e-05);
+  EXPECT_EQ(image_transform("log-sigma-1e-05-mm-3D").label, "LoG sigma 1e-05 mm");
+  EXPECT_EQ(image_transform("log-sigma-2-5e-05-mm-3D").log_sigma_mm, 2.5e-05);
+  EXPECT_EQ(image_transform("log-sigma-1e+16-mm-3D").log_sigma_mm, 1e16);
   const auto wavelet = image_transform("wavelet2-LHH");
   EXPECT_EQ(wavelet.sub_band.value, "SB_LHH");
   EXPECT_EQ(wavelet.wavelet_level, 2);
@@ -127,6 +134,39 @@ TEST(ReportTexts, APredictionOutsideTheTrainingRangeSaysSoFirst) {
   prediction.applicability.inside = false;
   EXPECT_TRUE(ReportTexts("en").headline(prediction).starts_with("CAUTION"));
   EXPECT_TRUE(ReportTexts("zh").headline(prediction).starts_with("注意"));
+}
+
+TEST(ReportTexts, SurvivalIsThatOfTheLastStepReached) {
+  const SurvivalCurve curve{"month", {6, 12, 30}, {0.97, 0.9, 0.612}, {}};
+  EXPECT_EQ(survival_at(curve, 0), 1);
+  EXPECT_EQ(survival_at(curve, 5.99), 1);
+  EXPECT_EQ(survival_at(curve, 12), 0.9);
+  EXPECT_EQ(survival_at(curve, 1000), 0.612);
+  EXPECT_EQ(survival_at({}, 3), 1);
+  EXPECT_EQ(ReportTexts("en").time(1, "month"), "1 month");
+  EXPECT_EQ(ReportTexts("en").time(12.5, "month"), "12.5 months");
+  EXPECT_EQ(ReportTexts("zh").time(3, "year"), "3 年");
+  SurvivalCurve many{"day", {}, {}, {}};
+  for (int n = 1; n <= 1000; ++n) {
+    many.time.push_back(n);
+    many.survival.push_back(1 - n / 2000.0);
+  }
+  const std::string text = ReportTexts("en").survival(many);
+  EXPECT_LT(text.size(), 1024U);
+  EXPECT_NE(text.find("Steps (40 of 1000, time in days: survival): 1: "), std::string::npos) << text;
+  EXPECT_NE(text.find("1000: 50.0 %"), std::string::npos) << text;
+}
+
+TEST(ReportTexts, TheHeadlineSaysWhatItsIntervalIs) {
+  Prediction prediction;
+  prediction.output = "Complete response";
+  prediction.value = 73.4;
+  prediction.interval_low = 61;
+  prediction.interval_high = 82;
+  EXPECT_NE(ReportTexts("en").headline(prediction).find("95% confidence interval 61.0 % to 82.0 %"), std::string::npos);
+  prediction.robustness = Robustness{};
+  EXPECT_NE(ReportTexts("en").headline(prediction).find("if drawn slightly differently 61.0 % to 82.0 %"), std::string::npos);
+  EXPECT_EQ(ReportTexts("zh").headline(prediction).find("置信区间"), std::string::npos);
 }
 
 TEST(Readable, WritesNumbersForPeople) {

@@ -397,6 +397,49 @@ TEST(ReportWriter, PredictionCarriesValueLimitsAndExplanation) {
   }
 }
 
+TEST(ReportWriter, ARobustnessIntervalIsNoConfidenceInterval) {
+  for (const char* language : {"en", "zh"}) {
+    SCOPED_TRACE(language);
+    auto study = make_synthetic_study();
+    study.settings.language = language;
+    Prediction& prediction = study.findings.predictions.front();
+    prediction.robustness = Robustness{20, 19, 0.95, 0.5, 2, 0.5, {"T2 wavelet-HHL glcm Imc2"}, {"T2 deep 66"}};
+    prediction.survival_curve = SurvivalCurve{"month", {6, 12.5, 30}, {0.97, 0.9, 0.612}, {12, 36}};
+    prediction.applicability = {false, {"T2 repetition time 9,800 ms lies outside 2,000 to 8,000 ms of the training data."}};
+    for (const WrittenObject& object : write(study, study.out())) {
+      if (object.kind != "SR-X") continue;
+      const auto report = load_report(study.out() / object.file);
+      std::map<std::string, int> codes;
+      std::map<std::string, std::string> texts;
+      for_each_child(*report->format.getDataset(), [&](DcmItem& container, const std::string&) {
+        for_each_child(container, [&](DcmItem& group, const std::string&) {
+          for_each_child(group, [&](DcmItem& item, const std::string& code) {
+            ++codes[code];
+            texts[code] = text_of(item, DCM_TextValue);
+          });
+        });
+      });
+      for (const char* once : {"ROBUST_LO", "ROBUST_HI", "ROBUST_NOTE", "SURV_CURVE", "OOD_NOTE"}) EXPECT_EQ(codes[once], 1) << once;
+      EXPECT_EQ(codes["CI95_LO"] + codes["CI95_HI"], 0);
+      for (const char* part : {"61.0 %", "82.5 %", "T2 wavelet-HHL glcm Imc2", "T2 deep 66"}) EXPECT_NE(texts["ROBUST_NOTE"].find(part), std::string::npos) << texts["ROBUST_NOTE"];
+      // By the definition of a step function: at 12 the step of 6 holds, at 36 that of 30.
+      for (const char* part : {"97.0 %", "61.2 %", "12.5: 90.0 %"}) EXPECT_NE(texts["SURV_CURVE"].find(part), std::string::npos) << texts["SURV_CURVE"];
+      EXPECT_NE(texts["OOD_NOTE"].find("9,800 ms"), std::string::npos);
+      const std::string bytes = bytes_of(study.out() / object.file);
+      EXPECT_EQ(bytes.find("95% confidence interval"), std::string::npos);
+      if (test::has_program("dciodvfy")) {
+        for (const std::string& line : test::dciodvfy_errors(study.out() / object.file)) ADD_FAILURE() << line;
+        for (const std::string& line : test::dciodvfy_warnings(study.out() / object.file)) ADD_FAILURE() << line;
+      }
+      if (test::has_program("dsrdump")) {
+        const auto dump = test::run_program("dsrdump", {study.out() / object.file});
+        EXPECT_EQ(dump.exit_status, 0) << dump.text;
+        EXPECT_TRUE(test::lines_with(dump.text, "E: ").empty()) << dump.text;
+      }
+    }
+  }
+}
+
 TEST(ReportWriter, KeySliceShowsTheLargestOutline) {
   const auto study = make_synthetic_study();
   int outlines = 0;
