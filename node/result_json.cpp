@@ -52,8 +52,6 @@ ordered_json prediction_json(const Prediction& prediction) {
   if (const auto& how = prediction.robustness)
     json["robustness"] = {{"perturbed", how->count}, {"used", how->used}, {"coverage", how->coverage}, {"translation_mm", how->translation_mm}, {"rotation_deg", how->rotation_deg},
                           {"boundary_mm", how->boundary_mm}, {"moved", how->moved}, {"kept", how->kept}};
-  if (const auto& curve = prediction.survival_curve)
-    json["survival_curve"] = {{"time_unit", curve->time_unit}, {"time", curve->time}, {"survival", curve->survival}, {"horizons", curve->horizons}};
   json["threshold"] = number_or_null(prediction.threshold);
   json["group"] = prediction.group;
   json["base"] = prediction.explanation.base;
