@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <new>
 
@@ -12,7 +13,7 @@ using nlohmann::json;
 // Builds the document while it counts: a few bytes of binary JSON can claim 2^63 values, or nest without end.
 class BoundedBuilder {
  public:
-  explicit BoundedBuilder(json& document) : builder_(document, false) {}
+  BoundedBuilder(json& document, std::size_t bytes) : builder_(document, false), values_max_(std::min(values_max, bytes)) {}
 
   bool null() { return count() && builder_.null(); }
   bool boolean(bool v) { return count() && builder_.boolean(v); }
@@ -40,8 +41,8 @@ class BoundedBuilder {
   static constexpr int depth_max = 256;  // CatBoost nests its trees
 
   bool count() {
-    if (++values_ > values_max) trouble_ = "holds more than " + std::to_string(values_max) + " values";
-    return values_ <= values_max;
+    if (++values_ > values_max_) trouble_ = "holds more than " + std::to_string(values_max_) + " values";
+    return values_ <= values_max_;
   }
   bool deeper() {
     if (++depth_ > depth_max) trouble_ = "is nested deeper than " + std::to_string(depth_max) + " levels";
@@ -49,6 +50,7 @@ class BoundedBuilder {
   }
 
   nlohmann::detail::json_sax_dom_parser<json> builder_;
+  std::size_t values_max_;  // no model writes values that take no byte
   std::size_t values_ = 0;
   int depth_ = 0;
   std::string trouble_;
@@ -58,7 +60,7 @@ class BoundedBuilder {
 
 json parse_foreign(std::string_view bytes, bool binary) {
   json document;
-  BoundedBuilder builder(document);
+  BoundedBuilder builder(document, bytes.size());
   const bool complete = json::sax_parse(bytes.begin(), bytes.end(), &builder, binary ? json::input_format_t::ubjson : json::input_format_t::json);
   if (!complete) throw ReaderRefusal(builder.trouble().empty() ? "is not valid JSON" : builder.trouble());
   return document;
