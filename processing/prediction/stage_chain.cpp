@@ -443,6 +443,7 @@ Status StageChain::prepare_explanation(const PackageManifest& manifest, Stage& s
   const std::string method = asked ? stated->second.method : methods.empty() ? "" : methods.front();
   if (method != "linear") {
     stage.method = method;
+    if (method == "tree_interventional") stage.beside_trees = prepare_background(std::get<TreeEnsemble>(stage.learner.model), stage.scaled_background);
     return {};
   }
   if (const Status status = prepare_linear(manifest, stage, asked); !status) return status;
@@ -597,7 +598,7 @@ Result<StageExplanation> StageChain::explain(std::size_t stage, std::size_t outp
 
 Result<std::vector<Attribution>> StageChain::attribute(const Stage& stage, const std::vector<double>& row, const std::vector<double>& scaled, std::string& method) {
   if (method == "tree_path_dependent") return explain_trees(std::get<TreeEnsemble>(stage.learner.model), scaled);
-  if (method == "tree_interventional") return explain_trees_interventional(std::get<TreeEnsemble>(stage.learner.model), scaled, stage.scaled_background);
+  if (method == "tree_interventional") return explain_trees_interventional(std::get<TreeEnsemble>(stage.learner.model), scaled, *stage.beside_trees);
   if (method == "product_kernel") return std::vector<Attribution>{explain_product_kernel(*stage.kernel, scaled, stage.scaled_background)};
   if (method == "additive") return explain_naive_bayes(std::get<GaussianNaiveBayes>(stage.learner.model), scaled, stage.scaled_background);
   if (method == "enumeration") return explain_by_enumeration(stage.learner, row, stage.background);

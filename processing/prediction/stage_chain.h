@@ -106,6 +106,7 @@ class StageChain {
     std::optional<ProductKernel> kernel;  // of a learner whose margin is a sum of products
     std::vector<std::vector<double>> background;         // inputs of the stage for each background row
     std::vector<std::vector<double>> scaled_background;  // after the learner's scaler
+    std::optional<PreparedBackground> beside_trees;      // for tree_interventional
     std::vector<double> mean;          // training mean of each input, for linear explanations; NaN where another stage answers
     std::vector<int> depends_on;
   };

@@ -55,7 +55,7 @@ class Preparation {
       prepared.plain = prepared.plain && is_plain(ensemble_.rule, node);
       prepared.undefined = prepared.undefined || node.missing == TreeNode::Missing::undefined;
     }
-    if (ensemble_.has_cover) lay_out_splits(prepared);
+    lay_out_splits(prepared);
   }
 
  private:
@@ -176,7 +176,7 @@ class Preparation {
 }  // namespace
 
 bool PreparedTrees::fits(const TreeEnsemble& ensemble) const {
-  return trees.size() == ensemble.trees.size() && (!ensemble.has_cover || positions > 0 || ensemble.trees.empty());
+  return trees.size() == ensemble.trees.size();
 }
 
 std::shared_ptr<const PreparedTrees> prepare_trees(const TreeEnsemble& ensemble) {

@@ -45,7 +45,7 @@ struct PreparedTrees {
   std::vector<std::uint32_t> used;  // inputs that any split asks, ascending
   std::vector<PreparedTree> trees;
   std::vector<PreparedNode> nodes;
-  // For explanations; empty without cover.
+  // For explanations.
   std::vector<PreparedSplit> splits;
   std::vector<std::int32_t> origins;  // the node that a split was
   std::vector<double> leaves;         // values

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "processing/prediction/shapley/gauss_legendre.h"
+#include "processing/prediction/shapley/tree_shapley.h"
 
 namespace choana::processing {
 namespace {
@@ -73,6 +74,78 @@ class PairedWalk {
   bool defined_ = true;
 };
 
+// The same walk for many background rows at once: those that part from the row at the same splits are one game, counted so often.
+class GroupedWalk {
+ public:
+  GroupedWalk(const PreparedBackground& background, const std::vector<double>& slots)
+      : background_(background), slots_(slots), sides_(background.trees->used.size(), 0) {
+    for (std::size_t k = 0; k < tabled; ++k)
+      for (std::size_t u = 0; u < tabled; ++u) inverses_[k][u] = inverse_binomial(k, u);
+  }
+
+  void add(const PreparedTree& tree, std::vector<double>& shares) {
+    tree_ = &tree;
+    splits_ = background_.trees->splits.data() + tree.first_split;
+    shares_ = &shares;
+    for (block_ = 0; block_ < background_.blocks; ++block_) {
+      const std::size_t rows = std::min<std::size_t>(64, background_.rows.size() - 64 * block_);
+      visit(0, rows == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << rows) - 1);
+    }
+  }
+
+ private:
+  static constexpr std::size_t tabled = 12;
+
+  // k! u! / (k + u)!, built up without large numbers.
+  static double inverse_binomial(std::size_t k, std::size_t u) {
+    double inverse = 1;
+    for (std::size_t n = 1; n <= u; ++n) inverse *= static_cast<double>(n) / static_cast<double>(k + n);
+    return inverse;
+  }
+
+  void visit(std::int32_t at, std::uint64_t set) {
+    const auto position = static_cast<std::size_t>(at);
+    if (position >= tree_->splits) return give(background_.trees->leaves[tree_->first_leaf + position - tree_->splits], std::popcount(set));
+    const PreparedSplit& split = splits_[position];
+    const std::uint64_t left = background_.left[(tree_->first_split + position) * background_.blocks + block_];
+    const bool goes_left = slots_[split.slot] <= split.threshold;
+    const std::int32_t mine = goes_left ? split.left : split.right, others = goes_left ? split.right : split.left;
+    const std::uint32_t feature = split.slot / 4;
+    if (sides_[feature] > 0) return visit(mine, set);
+    const std::uint64_t same = set & (goes_left ? left : ~left), parted = set & ~same;
+    if (same != 0) visit(mine, same);
+    if (parted == 0) return;
+    if (sides_[feature] < 0) return visit(others, parted);
+    sides_[feature] = 1;
+    known_.push_back(feature);
+    visit(mine, parted);
+    known_.pop_back();
+    sides_[feature] = -1;
+    unknown_.push_back(feature);
+    visit(others, parted);
+    unknown_.pop_back();
+    sides_[feature] = 0;
+  }
+
+  void give(double value, int rows) {
+    const std::size_t k = known_.size(), u = unknown_.size();
+    if (k + u == 0) return;
+    const double weight = value * rows * (k < tabled && u < tabled ? inverses_[k][u] : inverse_binomial(k, u));
+    for (const std::uint32_t feature : known_) (*shares_)[feature] += weight / static_cast<double>(k);
+    for (const std::uint32_t feature : unknown_) (*shares_)[feature] -= weight / static_cast<double>(u);
+  }
+
+  const PreparedBackground& background_;
+  const std::vector<double>& slots_;
+  std::vector<std::int8_t> sides_;  // by used feature: 1 known, -1 unknown, 0 not decided
+  std::vector<std::uint32_t> known_, unknown_;
+  double inverses_[tabled][tabled];
+  const PreparedTree* tree_ = nullptr;
+  const PreparedSplit* splits_ = nullptr;
+  std::vector<double>* shares_ = nullptr;
+  std::size_t block_ = 0;
+};
+
 // Small and the same everywhere, unlike the distributions of the standard library.
 class Generator {
  public:
@@ -90,25 +163,68 @@ class Generator {
 
 }  // namespace
 
-Result<std::vector<Attribution>> explain_trees_interventional(const TreeEnsemble& ensemble, const std::vector<double>& row,
-                                                              const std::vector<std::vector<double>>& background) {
-  std::vector<std::vector<double>> shares(ensemble.base.size(), std::vector<double>(row.size(), 0.0));
-  std::vector<Attribution> attributions(ensemble.base.size(), Attribution{0, std::vector<double>(row.size(), 0.0)});
-  const double count = static_cast<double>(background.size());
-  for (const DecisionTree& tree : ensemble.trees) {
-    PairedWalk walk(row.size(), shares[static_cast<std::size_t>(tree.group)]);
-    for (const auto& other : background) {
-      const int leaf = leaf_of(tree, ensemble.rule, other);
-      if (leaf < 0 || !walk.add(tree, ensemble.rule, row, other))
-        return fail(ErrorCode::missing_value, "explain", "An input is missing and a tree does not say where missing values go.");
-      attributions[static_cast<std::size_t>(tree.group)].base += tree.nodes[static_cast<std::size_t>(leaf)].value / count;
+PreparedBackground prepare_background(const TreeEnsemble& ensemble, const std::vector<std::vector<double>>& background) {
+  PreparedBackground prepared;
+  prepared.rows = background;
+  prepared.trees = ensemble.prepared != nullptr && ensemble.prepared->fits(ensemble) ? ensemble.prepared : prepare_trees(ensemble);
+  prepared.blocks = (background.size() + 63) / 64;
+  prepared.left.assign(prepared.trees->splits.size() * prepared.blocks, 0);
+  prepared.bases.assign(ensemble.base.size(), 0.0);
+  std::vector<double> slots;
+  for (std::size_t b = 0; b < background.size(); ++b) {
+    prepared.missing = prepare_row(*prepared.trees, ensemble.rule, background[b], slots) || prepared.missing;
+    for (std::size_t s = 0; s < prepared.trees->splits.size(); ++s)
+      if (slots[prepared.trees->splits[s].slot] <= prepared.trees->splits[s].threshold) prepared.left[s * prepared.blocks + b / 64] |= std::uint64_t{1} << (b % 64);
+    for (const DecisionTree& tree : ensemble.trees) {
+      const int leaf = leaf_of(tree, ensemble.rule, background[b]);
+      if (leaf < 0) {
+        prepared.trouble = Error{ErrorCode::missing_value, "explain", "An input of a background row is missing and a tree does not say where missing values go."};
+        return prepared;
+      }
+      prepared.bases[static_cast<std::size_t>(tree.group)] += tree.nodes[static_cast<std::size_t>(leaf)].value / static_cast<double>(background.size());
     }
   }
-  for (std::size_t g = 0; g < attributions.size(); ++g) {
-    attributions[g].base = ensemble.base[g] + ensemble.scale * attributions[g].base;
-    for (std::size_t i = 0; i < row.size(); ++i) attributions[g].shares[i] = ensemble.scale * shares[g][i] / count;
+  for (std::size_t g = 0; g < prepared.bases.size(); ++g) prepared.bases[g] = ensemble.base[g] + ensemble.scale * prepared.bases[g];
+  return prepared;
+}
+
+Result<std::vector<Attribution>> explain_trees_interventional(const TreeEnsemble& ensemble, const std::vector<double>& row, const PreparedBackground& background) {
+  if (background.trouble) return fail(*background.trouble);
+  const PreparedTrees& prepared = *background.trees;
+  int depth = 0;
+  for (const PreparedTree& tree : prepared.trees) depth = std::max(depth, tree.depth);
+  if (depth > explained_depth_max)
+    return fail(ErrorCode::not_computable, "explain", "A tree is deeper than " + std::to_string(explained_depth_max) + " levels and is not explained.");
+  const std::size_t used = prepared.used.size();
+  std::vector<double> slots;
+  const bool missing = prepare_row(prepared, ensemble.rule, row, slots) || background.missing;
+  std::vector<std::vector<double>> shares(ensemble.base.size(), std::vector<double>(used, 0.0)), slow(ensemble.base.size(), std::vector<double>(row.size(), 0.0));
+  GroupedWalk walk(background, slots);
+  for (std::size_t t = 0; t < ensemble.trees.size(); ++t) {
+    const PreparedTree& tree = prepared.trees[t];
+    const auto group = static_cast<std::size_t>(tree.group);
+    if (tree.plain && !(missing && tree.undefined)) {
+      walk.add(tree, shares[group]);
+      continue;
+    }
+    PairedWalk paired(row.size(), slow[group]);
+    for (const auto& other : background.rows)
+      if (!paired.add(ensemble.trees[t], ensemble.rule, row, other))
+        return fail(ErrorCode::missing_value, "explain", "An input is missing and a tree does not say where missing values go.");
+  }
+  std::vector<Attribution> attributions;
+  const double factor = ensemble.scale / static_cast<double>(background.rows.size());
+  for (std::size_t g = 0; g < ensemble.base.size(); ++g) {
+    for (std::size_t f = 0; f < used; ++f) slow[g][prepared.used[f]] += shares[g][f];
+    for (double& share : slow[g]) share *= factor;
+    attributions.push_back({background.bases[g], std::move(slow[g])});
   }
   return attributions;
+}
+
+Result<std::vector<Attribution>> explain_trees_interventional(const TreeEnsemble& ensemble, const std::vector<double>& row,
+                                                              const std::vector<std::vector<double>>& background) {
+  return explain_trees_interventional(ensemble, row, prepare_background(ensemble, background));
 }
 
 Attribution explain_product_kernel(const ProductKernel& kernel, const std::vector<double>& row, const std::vector<std::vector<double>>& background) {

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/result.h"
 #include "processing/prediction/learners/learner.h"
+#include "processing/prediction/learners/prepared_trees.h"
 #include "processing/prediction/shapley/attribution.h"
 
 namespace choana::processing {
@@ -14,8 +17,21 @@ namespace choana::processing {
 /// count equally. base = mean margin over the background. One attribution an output. row and background: the learner's
 /// inputs before its scaler.
 
-/// Trees, closed form by leaf (Lundberg et al. 2020, doi 10.1038/s42256-019-0138-9, algorithm 2). Missing values allowed
-/// where the trees have a rule. Errors: missing_value.
+/// Background rows beside the trees that they explain: which of them go left at each split, as bits, and the mean margins.
+struct PreparedBackground {
+  std::vector<std::vector<double>> rows;
+  std::shared_ptr<const PreparedTrees> trees;
+  std::size_t blocks = 0;              // of 64 rows
+  std::vector<std::uint64_t> left;     // by split, then block
+  std::vector<double> bases;           // by output
+  bool missing = false;                // some row lacks an input that some split asks
+  std::optional<Error> trouble;        // a row that the trees cannot score
+};
+[[nodiscard]] PreparedBackground prepare_background(const TreeEnsemble& ensemble, const std::vector<std::vector<double>>& background);
+
+/// Trees, closed form by leaf (Lundberg et al. 2020, doi 10.1038/s42256-019-0138-9, algorithm 2); background rows that take the same way are walked
+/// together. Missing values allowed where the trees have a rule. Errors: missing_value; not_computable (trees deeper than `explained_depth_max`).
+[[nodiscard]] Result<std::vector<Attribution>> explain_trees_interventional(const TreeEnsemble& ensemble, const std::vector<double>& row, const PreparedBackground& background);
 [[nodiscard]] Result<std::vector<Attribution>> explain_trees_interventional(const TreeEnsemble& ensemble, const std::vector<double>& row,
                                                                             const std::vector<std::vector<double>>& background);
 

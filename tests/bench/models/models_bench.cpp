@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
       if (trees->has_cover) measure("path_dependent", rows.size(), [&](std::size_t r) { return explain_trees(*trees, rows[r]).value()[0].shares[0]; });
       const std::size_t count = argc > 5 ? static_cast<std::size_t>(std::atoi(argv[5])) : 0;
       if (count > 0 && count <= rows.size()) {
-        const std::vector<std::vector<double>> background(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count));
+        const auto background = prepare_background(*trees, {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(count)});
         measure("interventional", std::min<std::size_t>(rows.size(), 20),
                 [&](std::size_t r) { return explain_trees_interventional(*trees, rows[r], background).value()[0].shares[0]; });
       }

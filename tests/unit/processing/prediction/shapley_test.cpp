@@ -100,6 +100,34 @@ TEST(InterventionalTrees, EqualEnumerationAlsoWithMissingValues) {
     expect_equal(explain_trees_interventional(ensemble, row, background).value(), explain_by_enumeration(learner_of(6, ensemble), row, background).value(), 1e-12);
 }
 
+TEST(InterventionalTrees, EqualEnumerationWithMoreBackgroundRowsThanAWordHasBits) {
+  std::mt19937 generator(16);
+  TreeEnsemble ensemble;
+  ensemble.rule = SplitRule::le_f32_f64;
+  ensemble.base = {0.5};
+  for (int t = 0; t < 4; ++t) ensemble.trees.push_back(random_tree(generator, 5));
+  ensemble.trees.push_back({0, {{-1, 0, -1, -1, TreeNode::Missing::undefined, 0.75, 1}}, 0});
+  // A split on categories is walked one row at a time.
+  ensemble.trees[1].nodes[0].category_set = 0;
+  ensemble.trees[1].category_sets = {CategorySet{{0b10U}}};
+  const Rows background = random_rows(generator, 70, 5), rows = random_rows(generator, 2, 5);
+  for (const auto& row : rows)
+    expect_equal(explain_trees_interventional(ensemble, row, background).value(), explain_by_enumeration(learner_of(5, ensemble), row, background).value(), 1e-12);
+}
+
+TEST(InterventionalTrees, RefusesTreesThatAreTooDeepToWalk) {
+  TreeEnsemble ensemble;
+  ensemble.base = {0};
+  DecisionTree chain;
+  for (int n = 0; n < 400; ++n) {
+    chain.nodes.push_back({0, static_cast<double>(-n), 2 * n + 2, 2 * n + 1, TreeNode::Missing::left, 0, 0});
+    chain.nodes.push_back({-1, 0, -1, -1, TreeNode::Missing::undefined, 1, 0});
+  }
+  chain.nodes.push_back({-1, 0, -1, -1, TreeNode::Missing::undefined, 2, 0});
+  ensemble.trees = {chain};
+  EXPECT_EQ(explain_trees_interventional(ensemble, {1}, Rows{{-1e9}}).error().code, ErrorCode::not_computable);
+}
+
 TEST(NaiveBayes, EqualsEnumerationForTwoAndThreeClasses) {
   std::mt19937 generator(7);
   for (const std::size_t classes : {2U, 3U}) {
