@@ -14,6 +14,7 @@
 #include "processing/pipeline/study_log.h"
 #include "processing/pipeline/study_measurements.h"
 #include "processing/pipeline/study_regions.h"
+#include "processing/pipeline/study_robustness.h"
 #include "processing/pipeline/study_series.h"
 #include "processing/preparation.h"
 
@@ -25,7 +26,7 @@ class StudyRun {
  public:
   StudyRun(const PipelineSettings& settings, const StudyInput& input)
       : settings_(settings), input_(input), log_(findings_, settings.now_s), series_(input, findings_, log_), regions_(input, series_, log_), alignment_(series_, regions_, log_),
-        images_(findings_, log_), measurements_(images_, findings_, log_), habitats_(series_, alignment_, images_, measurements_, findings_, log_) {}
+        images_(findings_, log_), measurements_(images_, findings_, log_), robustness_(images_, measurements_, log_), habitats_(series_, alignment_, images_, measurements_, findings_, log_) {}
 
   StudyFindings run() {
     findings_.study_instance_uid = input_.study_instance_uid;
@@ -177,12 +178,15 @@ class StudyRun {
     for (const PackagePlan& plan : plans_) {
       const ModelPackage& package = *settings_.packages[plan.package];
       const StudyLog::Timer timer(log_, "predict", "");
-      auto predictions = package.predict(inputs.gather(package.manifest(), plan), inputs.context(package.manifest(), plan));
+      const std::map<std::string, double> values = inputs.gather(package.manifest(), plan);
+      const PredictionContext context = inputs.context(package.manifest(), plan);
+      auto predictions = package.predict(values, context);
       if (!predictions) {
         log_.remember(predictions.error());
         log_.issue(predictions.error().code, "The model '" + package.manifest().id + "' gave no prediction: " + predictions.error().message, "", "");
         continue;
       }
+      robustness_.add(package, plan, values, context, settings_.pool, *predictions);
       for (Prediction& prediction : *predictions) findings_.predictions.push_back(std::move(prediction));
     }
   }
@@ -226,6 +230,7 @@ class StudyRun {
   SeriesAlignment alignment_;
   StudyImages images_;
   StudyMeasurements measurements_;
+  StudyRobustness robustness_;
   StudyHabitats habitats_;
   std::vector<PackagePlan> plans_;
 };
