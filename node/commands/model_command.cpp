@@ -236,11 +236,15 @@ int run_model(int argc, char** argv) {
   CLI::App* signer = app.add_subcommand("sign", "sign a package with an Ed25519 key");
   ImportOptions options;
   importer->add_option("FILE", options.file, "the model as its library saved it")->required();
-  importer->add_option("--format", options.request.format, "xgboost (.json, .ubj), lightgbm (text), catboost (JSON) or ir")->required()->check(CLI::IsMember(std::vector<std::string>{"xgboost", "lightgbm", "catboost", "ir"}));
+  importer->add_option("--format", options.request.format, "xgboost (.json, .ubj), lightgbm (text), catboost (JSON), onnx or ir")->required()->check(CLI::IsMember(std::vector<std::string>{"xgboost", "lightgbm", "catboost", "onnx", "ir"}));
   importer->add_option("--features", options.features, "CSV with a column 'feature': names in the model's order")->required();
   importer->add_option("--selftest", options.selftest, "CSV: at least 20 rows of the features and 'expected' (classes: expected.0, expected.1, ...)")->required();
   importer->add_option("--out", options.out, "folder of the package, or a name that ends in .zip")->required();
   importer->add_option("--background", options.background, "CSV: at most 100 rows of the features, for explanations that need them");
+  importer->add_option("--input", options.request.onnx.input, "onnx: name of the graph's input");
+  importer->add_option("--output", options.request.onnx.output, "onnx: name of the probabilities or the value, where the graph gives several");
+  importer->add_option("--score", options.request.onnx.score, "onnx: name of the value to explain, before the probability");
+  importer->add_option("--class", options.request.onnx.chosen_class, "onnx: report this class alone, counted from 0 (of two classes: 1)")->check(CLI::Range(0, 999));
   importer->add_option("--id", options.id, "id of the package; otherwise the name of --out");
   importer->add_option("--version", options.request.version, "version of the package")->capture_default_str();
   importer->add_option("--title", options.request.title, "title of the package");

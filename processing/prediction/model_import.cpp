@@ -94,7 +94,7 @@ Result<Expected> find_expected(const Table& table, const Learner& learner) {
     return expected;
   }
   if (by_class.empty()) return refuse("The self-test rows have no column 'expected'." + did_you_mean("expected", table.columns));
-  expected.both_classes = outputs == 1 && by_class.size() == 2 && learner.link() == Link::logistic;
+  expected.both_classes = outputs == 1 && by_class.size() == 2 && (learner.link() == Link::logistic || learner.link() == Link::own);
   if (by_class.size() != outputs && !expected.both_classes)
     return refuse("The self-test rows expect " + std::to_string(by_class.size()) + " classes, and the model gives " + std::to_string(outputs) + (outputs == 1 ? " value." : "."));
   expected.columns = std::move(by_class);
@@ -161,8 +161,18 @@ std::string quoted(const std::string& text) {
   return result + "\"";
 }
 
+std::string onnx_keys(const OnnxSelection& selection) {
+  std::string keys;
+  if (!selection.input.empty()) keys += ", input: " + quoted(selection.input);
+  if (!selection.output.empty()) keys += ", output: " + quoted(selection.output);
+  if (!selection.score.empty()) keys += ", score: " + quoted(selection.score);
+  if (selection.chosen_class) keys += ", class: " + std::to_string(*selection.chosen_class);
+  return keys;
+}
+
 std::string file_name(const ImportRequest& request) {
   if (request.format == "ir") return "model/model.ir.json";
+  if (request.format == "onnx") return "model/model.onnx";
   if (request.format.starts_with("lightgbm")) return "model/model.txt";
   if (request.format.starts_with("xgboost") && request.model.size() > 1 && request.model[1] != '"' && request.model[1] != '\n' && request.model[1] != ' ') return "model/model.ubj";
   return "model/model.json";
@@ -187,7 +197,7 @@ Result<PackageFiles> import_model(const ImportRequest& request) {
   while (std::any_of(names->begin(), names->end(), [&](const std::string& name) { return name == stage || name.starts_with(stage + "."); })) stage += "_";
 
   int iterations = 0;
-  auto learner = read_model(request.format, request.model, "The model", *names);
+  auto learner = read_model(request.format, request.model, "The model", *names, 0, request.onnx);
   if (!learner) return fail(learner.error());
   const auto expected = find_expected(*table, *learner);
   if (!expected) return fail(expected.error());
@@ -213,7 +223,7 @@ Result<PackageFiles> import_model(const ImportRequest& request) {
   std::string manifest = "format: choana-model/1\nid: " + quoted(request.id) + "\nversion: " + quoted(request.version) + "\ntitle: " + quoted(title) +
                          "\nstatus: research\nintended_use: " + quoted("Imported with 'choana model import'; its intended use has not been stated.") +
                          "\ninputs: {}\nfeatures: features.csv\nstages:\n  - {id: " + stage + ", type: " + std::string(learner->kind()) + ", format: " + request.format + ", file: " + file +
-                         ", in: table" + (iterations > 0 ? ", iterations: " + std::to_string(iterations) : "") + "}\noutputs:\n  - {from: " + stage +
+                         ", in: table" + (iterations > 0 ? ", iterations: " + std::to_string(iterations) : "") + onnx_keys(request.onnx) + "}\noutputs:\n  - {from: " + stage +
                          ", name: prediction, endpoint: PREDICTION, primary: true" + (expected->both_classes ? ", both_classes: true" : "") +
                          "}\n" + (request.background_csv.empty() ? "" : "background: background.csv\n") + "missing: {table: pass}\nselftest: {file: selftest.csv, tolerance: {stages: " + print_number(request.tolerance) +
                          "}}\nprovenance: {imported_from: " + request.format + "}\nintegrity: {sums: SHA256SUMS}\n";

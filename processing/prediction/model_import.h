@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/result.h"
+#include "processing/prediction/learners/onnx_model.h"
 #include "processing/prediction/package_files.h"
 
 namespace choana::processing {
@@ -17,6 +18,7 @@ struct ImportRequest {
   std::string id = "imported-model";
   std::string version = "1.0.0";
   std::string title;         // empty: made of the format
+  OnnxSelection onnx;        // onnx: which values of the graph
   double tolerance = 1e-6;   // relative to max(1, |expected|)
 };
 

@@ -57,13 +57,14 @@ bool of_habitats(const PackageManifest& manifest, const PackageFeature& feature)
 }
 
 // Put class 0 before class 1: the other probability, and everything of the margin with the other sign.
-void add_class_0(OutputScore& output) {
+void add_class_0(OutputScore& output, bool margin_is_share) {
+  const double whole = margin_is_share ? 1 : 0;  // a share of class 1 has the rest of 1 on the other side
   output.values.insert(output.values.begin(), 1 - output.values.front());
-  output.margins.insert(output.margins.begin(), -output.margins.front());
+  output.margins.insert(output.margins.begin(), whole - output.margins.front());
   if (output.explanations.empty()) return;
   Explanation mirrored = output.explanations.front();
-  mirrored.base = -mirrored.base;
-  mirrored.output = -mirrored.output;
+  mirrored.base = whole - mirrored.base;
+  mirrored.output = whole - mirrored.output;
   for (Contribution& part : mirrored.contributions) part.contribution = -part.contribution;
   output.explanations.insert(output.explanations.begin(), std::move(mirrored));
 }
@@ -274,7 +275,7 @@ Result<ModelPackage> ModelPackage::admit(const PackageFiles& files) {
       if (other.from == output.from && !other.time_unit.empty() && !output.time_unit.empty() && other.time_unit != output.time_unit)
         return refuse("The outputs '" + output.name + "' and '" + other.name + "' give the time of one baseline in different units.");
     if (output.horizon && !is_cox) return refuse("The output '" + output.name + "' asks for survival at a horizon, but the stage " + output.from + " is no cox model.");
-    if (output.both_classes && (chain->learner(static_cast<std::size_t>(stage)).link() != Link::logistic || chain->learner(static_cast<std::size_t>(stage)).outputs() != 1))
+    if (output.both_classes && ((chain->learner(static_cast<std::size_t>(stage)).link() != Link::logistic && chain->learner(static_cast<std::size_t>(stage)).link() != Link::own) || chain->learner(static_cast<std::size_t>(stage)).outputs() != 1))
       return refuse("The output '" + output.name + "' asks for both classes, but the stage " + output.from + " is not the probability of one of two classes.");
     if (output.unit == "%" && !probability)
       return refuse("The output '" + output.name + "' is given in %, but the stage " + output.from + " is not a probability (link identity).");
@@ -314,6 +315,7 @@ std::vector<std::string> ModelPackage::stage_summary() const {
       const Learner& learner = content_->chain.learner(s);
       line += ", " + std::to_string(learner.features.size()) + " inputs";
       if (const auto* trees = std::get_if<TreeEnsemble>(&learner.model)) line += ", " + std::to_string(trees->trees.size()) + " trees";
+      if (const auto* graph = std::get_if<OnnxModel>(&learner.model)) line += ", " + graph->summary();
       line += ", link " + std::string(to_string(learner.link()));
       line += content_->chain.is_explained(s) ? ", explained by " + content_->chain.method(s) : ", not explained";
     } else {
@@ -426,7 +428,7 @@ Result<ModelPackage::Run> ModelPackage::run(const std::map<std::string, double>&
       output.explanations.push_back(std::move(explanation));
       if (!explained) output.withheld = explained.error().message;
     }
-    if (manifest.outputs[o].both_classes) add_class_0(output);
+    if (manifest.outputs[o].both_classes) add_class_0(output, content_->chain.learner(stage).margin_is_share());
     outputs.push_back(std::move(output));
   }
   return Run{std::move(*row), std::move(*scores), std::move(outputs)};

@@ -11,6 +11,7 @@
 #include "processing/habitats/habitat_clustering.h"
 #include "processing/harmonisation/combat.h"
 #include "processing/prediction/learners/calibrated_model.h"
+#include "processing/prediction/learners/onnx_model.h"
 #include "processing/prediction/roi_name_pattern.h"
 
 namespace choana::processing {
@@ -132,6 +133,7 @@ struct StageSpec {
   UnknownSite unknown_site = UnknownSite::refuse;  // combat
   std::string time_unit;        // cox: of its baseline; day, month, year or empty (not stated)
   CalibratedModel::Calibrator calibrator;  // calibration
+  OnnxSelection onnx;           // onnx
 };
 
 /// One number that a package reports.

@@ -22,6 +22,7 @@ namespace {
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 constexpr std::size_t background_rows_max = 100;
+constexpr std::size_t onnx_inputs_quick = 8;
 
 tl::unexpected<Error> refuse(const std::string& sentence) { return fail(ErrorCode::invalid_package, "build_stages", sentence); }
 
@@ -367,7 +368,7 @@ Result<StageChain::Stage> StageChain::build_stage(const PackageManifest& manifes
   if (file == files.end()) return refuse(here + " names the file " + spec.file.substr(0, 128) + ", which the package does not hold.");
   std::vector<std::string> inputs;
   for (const Column& column : stage.inputs) inputs.push_back(column.name);
-  auto learner = read_model(spec.format, file->second, spec.file, inputs, spec.iterations);
+  auto learner = read_model(spec.format, file->second, spec.file, inputs, spec.iterations, spec.onnx);
   if (!learner) return fail(learner.error().code, "build_stages", here + ": " + learner.error().message);
   stage.learner = std::move(*learner);
   if (stage.learner.kind() != spec.type)
@@ -389,8 +390,11 @@ std::vector<std::string> StageChain::methods_for(const Stage& stage) {
   if (!has_background) return methods;
   if (stage.kernel) methods.emplace_back("product_kernel");
   if (std::holds_alternative<GaussianNaiveBayes>(stage.learner.model)) methods.emplace_back("additive");
-  if (stage.inputs.size() <= enumerated_inputs_max) methods.emplace_back("enumeration");
+  // A graph takes longer a row than the learners of our own: by itself it is enumerated only where that is quick.
+  const bool quick = !std::holds_alternative<OnnxModel>(stage.learner.model) || stage.inputs.size() <= onnx_inputs_quick;
+  if (quick && stage.inputs.size() <= enumerated_inputs_max) methods.emplace_back("enumeration");
   methods.emplace_back("permutation");
+  if (!quick && stage.inputs.size() <= enumerated_inputs_max) methods.emplace_back("enumeration");
   return methods;
 }
 

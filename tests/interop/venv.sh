@@ -13,6 +13,7 @@ venv_packages() {  # one call of pip a line
     results) echo "highdicom==0.28.2 pydicom==3.0.1";;
     mirp) echo "mirp==2.7.0 numpy==2.4.6 scipy==1.17.1 pandas==3.1.1 itk==5.4.7";;
     models) echo "scikit-learn==1.9.1 xgboost==3.2.0 lightgbm==4.7.0 catboost==1.2.10 shap==0.51.0 lifelines==0.30.3";;
+    onnx) echo "onnx==1.17.0 onnxruntime==1.31.1 skl2onnx==1.20.0 scikit-learn==1.9.1 Pillow";;
     models-old) echo "xgboost==1.7.6 numpy<2 scipy scikit-learn<1.4 pandas<2.2";;
     *) echo "venv: no environment is called '$1'" >&2; return 2;;
   esac

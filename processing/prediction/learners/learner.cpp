@@ -70,9 +70,16 @@ Result<LearnerScore> score_of(const ScoreCalibration& model, const std::vector<d
   return LearnerScore{{margin}, {calibrate(model.calibrator, row[0])}};
 }
 
+Result<LearnerScore> score_of(const OnnxModel& model, const std::vector<double>& row) {
+  auto rows = model.score({row});
+  if (!rows) return fail(rows.error());
+  return LearnerScore{std::move(rows->margins.front()), std::move(rows->values.front())};
+}
+
 bool deals_with_missing(const Learner& learner) {
   if (std::holds_alternative<TreeEnsemble>(learner.model)) return true;
   if (const auto* linear = std::get_if<LinearModel>(&learner.model)) return linear->skips_missing;
+  if (const auto* graph = std::get_if<OnnxModel>(&learner.model)) return graph->takes_missing();
   const auto* calibrated = std::get_if<CalibratedModel>(&learner.model);
   return calibrated != nullptr && std::all_of(calibrated->members.begin(), calibrated->members.end(), [](const auto& member) {
            return std::holds_alternative<TreeEnsemble>(member.base);
@@ -82,7 +89,7 @@ bool deals_with_missing(const Learner& learner) {
 }  // namespace
 
 std::string_view Learner::kind() const {
-  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox", "calibration"};
+  static constexpr std::string_view names[]{"linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox", "calibration", "onnx"};
   return names[model.index()];
 }
 
@@ -99,6 +106,7 @@ Link Learner::link() const {
     Link operator()(const NearestNeighbours&) const { return Link::own; }
     Link operator()(const GaussianProcess&) const { return Link::own; }
     Link operator()(const CoxModel&) const { return Link::identity; }
+    Link operator()(const OnnxModel& m) const { return m.link(); }
     Link operator()(const ScoreCalibration& m) const { return m.calibrator.isotonic ? Link::own : Link::logistic; }
   } link_of;
   return std::visit(link_of, model);
@@ -116,11 +124,19 @@ std::size_t Learner::outputs() const {
     std::size_t operator()(const GaussianProcess&) const { return 1; }
     std::size_t operator()(const CoxModel&) const { return 1; }
     std::size_t operator()(const ScoreCalibration&) const { return 1; }
+    std::size_t operator()(const OnnxModel& m) const { return m.outputs(); }
   } outputs_of;
   return std::visit(outputs_of, model);
 }
 
-Result<LearnerScore> score(const Learner& learner, const std::vector<double>& row) {
+bool Learner::margin_is_share() const {
+  if (const auto* graph = std::get_if<OnnxModel>(&model)) return link() == Link::own && !graph->has_score();
+  return std::holds_alternative<NearestNeighbours>(model);
+}
+
+namespace {
+
+Status check_row(const Learner& learner, const std::vector<double>& row) {
   if (row.size() != learner.features.size())
     return fail(ErrorCode::invalid_argument, "predict",
                 "The model takes " + std::to_string(learner.features.size()) + " inputs, got " +
@@ -134,6 +150,35 @@ Result<LearnerScore> score(const Learner& learner, const std::vector<double>& ro
                   "The input " + learner.features[i] + " is missing and a model of the kind " + std::string(learner.kind()) +
                       " needs every input.");
   }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::vector<double>>> margins_of(const Learner& learner, const std::vector<std::vector<double>>& rows) {
+  std::vector<std::vector<double>> margins;
+  const auto* graph = std::get_if<OnnxModel>(&learner.model);
+  if (graph != nullptr && !learner.scaler) {
+    for (const auto& row : rows)
+      if (const Status status = check_row(learner, row); !status) return fail(status.error());
+    auto scored = graph->score(rows);
+    if (!scored) return fail(scored.error());
+    for (const auto& row : scored->margins)
+      if (!std::all_of(row.begin(), row.end(), [](double margin) { return std::isfinite(margin); }))
+        return fail(ErrorCode::not_computable, "predict", "The model's output is not a finite number for these inputs.");
+    return std::move(scored->margins);
+  }
+  margins.reserve(rows.size());
+  for (const auto& row : rows) {
+    auto scored = score(learner, row);
+    if (!scored) return fail(scored.error());
+    margins.push_back(std::move(scored->margins));
+  }
+  return margins;
+}
+
+Result<LearnerScore> score(const Learner& learner, const std::vector<double>& row) {
+  if (const Status status = check_row(learner, row); !status) return fail(status.error());
   const std::vector<double> z = learner.scaler ? learner.scaler->apply(row) : row;
   auto result = std::visit([&](const auto& model) { return score_of(model, z); }, learner.model);
   if (!result) return result;

@@ -543,7 +543,7 @@ void read_stages(Section& root, PackageManifest& manifest) {
     stage.id = one.text("id", true, 64);
     if (!is_identifier(stage.id, "-_", 64)) one.complain("id", "must be made of letters, digits, - and _");
     if (!seen.insert(stage.id).second) one.complain("id", "'" + stage.id + "' is taken");
-    stage.type = one.word("type", {"standard", "mean_range", "min_max", "robust", "impute", "combat", "calibration", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
+    stage.type = one.word("type", {"standard", "mean_range", "min_max", "robust", "impute", "combat", "calibration", "onnx", "linear", "tree_ensemble", "svm", "gaussian_nb", "mlp", "calibrated", "knn", "gp_laplace", "cox"});
     stage.in = one.words("in", true);
     if (const auto map = feature_map_params().find(stage.type); map != feature_map_params().end()) {
       Section params = one.section("params", true);
@@ -565,7 +565,16 @@ void read_stages(Section& root, PackageManifest& manifest) {
       params.finish();
     } else {
       stage.file = one.text("file");
-      stage.format = one.word("format", model_formats(), "ir");
+      stage.format = one.word("format", model_formats(), stage.type == "onnx" ? "onnx" : "ir");
+      if (stage.type == "onnx") {
+        if (stage.format != "onnx") one.complain("format", "of an onnx stage is onnx");
+        stage.onnx.input = one.text("input", false, 256);
+        stage.onnx.output = one.text("output", false, 256);
+        stage.onnx.score = one.text("score", false, 256);
+        stage.onnx.chosen_class = one.integer("class", 0, 999);
+      } else if (stage.format == "onnx") {
+        one.complain("format", "onnx is that of stages of the type onnx alone");
+      }
       if (one.find("iterations", false) != nullptr) stage.iterations = one.integer("iterations", 1, 1'000'000).value_or(0);
       if (stage.iterations > 0 && !stage.format.starts_with("xgboost")) one.complain("iterations", "can be stated for xgboost only");
       if (stage.type == "cox" && one.find("time_unit", false) != nullptr) stage.time_unit = one.word("time_unit", time_units());

@@ -290,14 +290,15 @@ Result<std::vector<Attribution>> explain_by_enumeration(const Learner& learner, 
     return fail(ErrorCode::limit_exceeded, "explain", "More than " + std::to_string(enumerated_inputs_max) + " inputs are not enumerated.");
   const std::size_t subsets = std::size_t{1} << inputs;
   std::vector<double> games(subsets * outputs, 0.0);
-  std::vector<double> mixed(inputs);
-  for (std::size_t s = 0; s < subsets; ++s)
-    for (const auto& other : background) {
-      for (std::size_t i = 0; i < inputs; ++i) mixed[i] = ((s >> i) & 1U) != 0 ? row[i] : other[i];
-      const auto scored = score(learner, mixed);
-      if (!scored) return fail(scored.error());
-      for (std::size_t o = 0; o < outputs; ++o) games[s * outputs + o] += scored->margins[o] / static_cast<double>(background.size());
-    }
+  std::vector<std::vector<double>> mixed(background.size(), std::vector<double>(inputs));
+  for (std::size_t s = 0; s < subsets; ++s) {
+    for (std::size_t b = 0; b < background.size(); ++b)
+      for (std::size_t i = 0; i < inputs; ++i) mixed[b][i] = ((s >> i) & 1U) != 0 ? row[i] : background[b][i];
+    const auto margins = margins_of(learner, mixed);
+    if (!margins) return fail(margins.error());
+    for (const auto& one : *margins)
+      for (std::size_t o = 0; o < outputs; ++o) games[s * outputs + o] += one[o] / static_cast<double>(background.size());
+  }
   // Weight of a subset of n inputs that misses the one in question: n! (inputs - n - 1)! / inputs!.
   std::vector<double> weights(inputs);
   for (std::size_t n = 0; n < inputs; ++n) {
@@ -330,18 +331,20 @@ Result<SampledAttributions> explain_by_permutation(const Learner& learner, const
     for (std::size_t i = inputs; i > 1; --i) std::swap(order[i - 1], order[generator.next() % i]);
     std::fill(one.begin(), one.end(), 0.0);
     for (const bool reversed : {false, true}) {
-      std::vector<double> mixed = other;
-      auto before = score(learner, mixed);
-      if (!before) return fail(before.error());
-      if (!reversed)
-        for (std::size_t o = 0; o < outputs; ++o) bases[o] += before->margins[o];
+      // The background row, and after each input that takes its value from the row.
+      std::vector<std::vector<double>> mixed{other};
       for (std::size_t step = 0; step < inputs; ++step) {
         const std::size_t i = order[reversed ? inputs - 1 - step : step];
-        mixed[i] = row[i];
-        auto now = score(learner, mixed);
-        if (!now) return fail(now.error());
-        for (std::size_t o = 0; o < outputs; ++o) one[i * outputs + o] += 0.5 * (now->margins[o] - before->margins[o]);
-        before = std::move(now);
+        mixed.push_back(mixed.back());
+        mixed.back()[i] = row[i];
+      }
+      const auto margins = margins_of(learner, mixed);
+      if (!margins) return fail(margins.error());
+      if (!reversed)
+        for (std::size_t o = 0; o < outputs; ++o) bases[o] += (*margins)[0][o];
+      for (std::size_t step = 0; step < inputs; ++step) {
+        const std::size_t i = order[reversed ? inputs - 1 - step : step];
+        for (std::size_t o = 0; o < outputs; ++o) one[i * outputs + o] += 0.5 * ((*margins)[step + 1][o] - (*margins)[step][o]);
       }
     }
     for (std::size_t n = 0; n < one.size(); ++n) {
