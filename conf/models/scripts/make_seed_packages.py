@@ -106,6 +106,7 @@ class Data:
             keep = np.array([n for n in keep if pick(names[n])])
         reliable = tools.icc(x[:twice][:, keep], again[:, keep])
         self.measured = len(keep)
+        self.agreement = {names[n]: float(r) for n, r in zip(keep, reliable)}
         keep = keep[reliable >= agreement]
         self.ids, self.x = [names[n] for n in keep], x[:, keep]
         self.y = np.array([p[outcome] for p in people])
@@ -152,12 +153,12 @@ def make_s5(cohort, folder):
     volume_id = "T1C.primary.original_shape_VoxelVolume"
     volume, clinical = data.column(volume_id), data.clinical("n_stage")
 
-    def fit(rows):
+    def fit(rows, final=False):
         x, y = data.x[rows], data.y[rows]
         mean, sd, z = standard(x)
         p = np.asarray(tools.stats.ttest_ind(z[y == 1], z[y == 0], equal_var=False).pvalue)
         kept = tools.uncorrelated(z, [c for c in np.argsort(p, kind="stable") if p[c] < 0.05 and data.ids[c] != volume_id], 0.9)
-        penalty, chosen, _, used = tools.lasso(z[:, kept], y, 27)
+        penalty, chosen, _, used = tools.lasso(z[:, kept], y, 27, final)
         columns = np.array(kept)[chosen]
         forest = ExtraTreesClassifier(n_estimators=120, max_depth=4, min_samples_leaf=4, random_state=5, n_jobs=1)
         inner = cross_val_predict(forest, z[:, columns], y, cv=StratifiedKFold(5, shuffle=True, random_state=6), method="predict_proba")[:, 1]
@@ -184,7 +185,7 @@ def make_s5(cohort, folder):
         f = fit(rows)
         return lambda others: stages(f, raw_table(f)[others])[3]
 
-    f = fit(data.train)
+    f = fit(data.train, final=True)
     table = raw_table(f)
     ids = [data.ids[c] for c in f["columns"]]
     every = [*ids, volume_id, "clinical.n_stage"]
@@ -219,7 +220,7 @@ def make_s5(cohort, folder):
         f"thresholds:\n  - {{on: combined, value: {cut:.17g}, label: complete response more likely, otherwise: complete response less likely, risk: low, otherwise_risk: high, source: \"Youden index, cross-validation\"}}\n" + \
         tail("Qiu et al., Sci Prog 2025;108(2): its protocol, not its numbers", versions(), len(data.train), int(y_train.sum()), robustness=True)
     _, _, z_train = standard(data.x[data.train][:, f["columns"]])
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, features, table[data.train], {r: profile for r in roles},
         {"signature.ir.json": tools.export.ir(f["forest"], ids), "combined.ir.json": tools.export.ir(f["combined"], ["signature.margin", volume_id, "clinical.n_stage"])},
         (header, body), results, tools.card("Complete response 1 to 3 months after chemoradiotherapy (synthetic demonstration)", f"""\
@@ -344,7 +345,7 @@ def make_s1_response(cohort, folder):
         tail("Sun et al., Research 2025;8:0749: its protocol, not its numbers", versions(("catboost", catboost.__version__), ("neuroCombat", "0.2.12")), len(data.train), int(y_train.sum()))
     h_train, z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])
     profile = (seed_cohort.PROFILES / "seed-1-sun.yaml").read_text()
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], np.column_stack([h_train, clinical[data.train]]), {r: profile for r in S1_ROLES},
         {"catboost.json": document, "combined.ir.json": tools.export.ir(f["combined"], ["clinical.n_stage", "clinical.wbc", "radscore.margin"])}, (header, body), results,
         tools.card("Response to a PD-1 inhibitor (synthetic demonstration)", f"""\
@@ -437,7 +438,7 @@ def make_s1_survival(cohort, folder):
         concordance[name] = {"name": name, "n": int(len(rows)), "events": int(event[rows].sum()), "c_index": float(concordance_index(time[rows], -risk, event[rows])),
                              "c_index_ci": [float(q) for q in np.quantile(values, [0.025, 0.975])], "c_index_ci_method": "percentile bootstrap, 1000 resamples"}
     high = held_out[2] >= f["cut"]
-    line = "C-index " + "; ".join(f"{c['c_index']:.2f} ({c['c_index_ci'][0]:.2f} to {c['c_index_ci'][1]:.2f}) {where}, n = {c['n']}" for where, c in zip(("cross-validated", "held out"), concordance.values())) + "; synthetic"
+    line = "synthetic patients, C-index " + ", ".join(f"{c['c_index']:.2f} ({c['c_index_ci'][0]:.2f} to {c['c_index_ci'][1]:.2f}) {where} (n = {c['n']})" for where, c in zip(("cross-validated", "held out"), concordance.values()))
     results = {"summary": line, "synthetic": True, "cohorts": list(concordance.values()), "cut_off": f["cut"],
                "log_rank_of_groups_in_test": {"chi_square": float(log_rank(time[data.test], event[data.test], high)), "high": int(high.sum()), "low": int((~high).sum())},
                "selection": {"measured": data.measured, "agreement_of_readers": len(data.ids), "correlation_0.99": f["kept"], "anova": f["anova"], "used": len(ids)}}
@@ -468,7 +469,7 @@ def make_s1_survival(cohort, folder):
              len(data.train), int(event[data.train].sum()))
     h_train, z_train = s1_scaled(data, f, data.x[np.ix_(data.train, f["columns"])], data.sites[data.train])
     profile = (seed_cohort.PROFILES / "seed-1-sun.yaml").read_text()
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], np.column_stack([h_train, clinical[data.train]]), {r: profile for r in S1_ROLES},
         {"radscore.ir.json": tools.export.ir(f["boosted"], ids), "cox.ir.json": cox}, (header, body), results,
         tools.card("Overall survival after a PD-1 inhibitor (synthetic demonstration)", f"""\
@@ -503,11 +504,11 @@ def make_s2(cohort, folder):
     normalise = N4 + "".join(f"  - {{step: normalise, roles: [{r}], mean: {constants[r][0]}, sd: {constants[r][1]}}}\n" for r in roles)
     data = Data(cohort, cohort.measuring_package("s2", roles, profile, normalise), "s2_response", agreement=0.85)
 
-    def fit(rows):
+    def fit(rows, final=False):
         x, y = data.x[rows], data.y[rows]
         mean, sd, z = standard(x)
         relevant = tools.mrmr(z, y, 100)
-        penalty, chosen, _, used = tools.lasso(z[:, relevant], y, 24)
+        penalty, chosen, _, used = tools.lasso(z[:, relevant], y, 24, final)
         columns = np.array(relevant)[chosen]
         # C and gamma by inner cross-validation; the paper's search was TPE with 100 iterations.
         best = (-1.0, 0.0, 0.0)
@@ -526,7 +527,7 @@ def make_s2(cohort, folder):
         f = fit(rows)
         return lambda others: stages(f, data.x[np.ix_(others, f["columns"])])[1]
 
-    f = fit(data.train)
+    f = fit(data.train, final=True)
     table = data.x[:, f["columns"]]
     ids = [data.ids[c] for c in f["columns"]]
     y_train, y_test = data.y[data.train], data.y[data.test]
@@ -552,7 +553,7 @@ def make_s2(cohort, folder):
         f"thresholds:\n  - {{on: svm, value: {cut:.17g}, label: complete response more likely, otherwise: complete response less likely, risk: low, otherwise_risk: high, source: \"Youden index, cross-validation\"}}\n" + \
         tail("Zhuang et al., Front Med 2025;12:1654023: its protocol, not its numbers", versions(), len(data.train), int(y_train.sum()), tolerance="{stages: 1.0e-10}")
     _, _, z_train = standard(data.x[np.ix_(data.train, f["columns"])])
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, [tools.feature(i) for i in ids], table[data.train], {r: profile for r in roles}, {"svm.ir.json": tools.export.ir(f["model"], ids)}, (header, body), results,
         tools.card("Complete response 6 months after treatment (synthetic demonstration)", f"""\
         Follows the protocol of Zhuang et al., Frontiers in Medicine 2025: N4; z-scores with mean and standard deviation of all tumour voxels of the training cohort, one pair a sequence, kept in the
@@ -590,7 +591,7 @@ def make_s3(cohort, folder):
     clinical = data.clinical(*S3_CLINICAL)
     groups = {name: np.array([n for n, i in enumerate(data.ids) if i.startswith(prefix)]) for name, prefix, _ in S3_SCORES}
 
-    def fit(rows):
+    def fit(rows, final=False):
         y, scores, f = data.y[rows], {}, {"linear": {}, "columns": {}}
         inner = np.empty((len(rows), 3))
         for s, (name, _, count) in enumerate(S3_SCORES):
@@ -598,13 +599,13 @@ def make_s3(cohort, folder):
             mean, sd, z = standard(x)
             p = tools.t_or_u(z, y)
             kept = tools.uncorrelated(z, [c for c in np.argsort(p, kind="stable") if p[c] < 0.05], 0.85)
-            penalty, chosen, coefficients, used = tools.lasso(z[:, kept], y, count)
+            penalty, chosen, coefficients, used = tools.lasso(z[:, kept], y, count, final)
             local = np.array(kept)[chosen]
             f["columns"][name] = groups[name][local]
             f["linear"][name] = {"coef": coefficients, "intercept": float(y.mean()), "mean": mean[local], "sd": sd[local], "penalty": penalty, "used": used, "test": int((p < 0.05).sum()), "kept": len(kept)}
             # The SVM sees scores of patients that the LASSO was not fitted on.
             for train, test in StratifiedKFold(5, shuffle=True, random_state=41).split(z, y):
-                _, part, weights, _ = tools.lasso(z[train][:, kept], y[train], count)
+                _, part, weights, _ = tools.lasso(z[train][:, kept], y[train], count, False)
                 inner[test, s] = z[test][:, np.array(kept)[part]] @ weights + y[train].mean()
         joined = np.column_stack([inner, clinical[rows]])
         f["centre"], f["spread"], z9 = standard(joined)
@@ -636,7 +637,7 @@ def make_s3(cohort, folder):
         f = fit(rows)
         return lambda others: stages(f, raw_table(f)[others])[3]
 
-    f = fit(data.train)
+    f = fit(data.train, final=True)
     table = raw_table(f)
     ids = [data.ids[c] for c in f["order"]]
     values = [f"clinical.{c}" for c in S3_CLINICAL]
@@ -674,7 +675,7 @@ def make_s3(cohort, folder):
         "background: background.csv\nexplain:\n  svm: {method: product_kernel, space: margin}\n" + "".join(f"  {name}: {{method: linear, space: margin}}\n" for name, _, _ in S3_SCORES) + \
         f"thresholds:\n  - {{on: svm, value: {cut:.17g}, label: residual disease more likely, otherwise: residual disease less likely, risk: high, otherwise_risk: low, source: \"Youden index, cross-validation\"}}\n" + \
         tail("Wu et al., Sci Rep 2025, s41598-025-00186-0: its protocol, not its numbers", versions(), len(data.train), int(y_train.sum()), tolerance="{stages: 1.0e-10}")
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], table[data.train], {r: profile for r in S3_ROLES}, learners, (header, body), results,
         tools.card("Residual disease after radiotherapy (synthetic demonstration)", f"""\
         Follows the protocol of Wu et al., Scientific Reports 2025: N4, 0 to 255, 1 mm; the region is drawn on T2 and carried to contrast-enhanced T1 with and without fat suppression by registration;
@@ -707,18 +708,23 @@ def make_s4(cohort, folder):
     import make_resnet
     profile = (seed_cohort.PROFILES / "seed-4-hu.yaml").read_text()
     network = make_resnet.make_resnet(width=S4_WIDTH, classes=S4_LOGITS, folded=True, seed=4).SerializeToString(deterministic=True)
-    logits = [tools.feature(f"T2.primary.deep_{n}") for n in range(S4_LOGITS)]
-    measuring = cohort.measuring_package("s4", ["T2"], profile, extra=S4_DEEP, features=logits, files={"model/network.onnx": network})
-    data = Data(cohort, measuring, "s4_recurrence")
+    data = Data(cohort, cohort.measuring_package("s4", ["T2"], profile), "s4_recurrence")
+    deep, again = cohort.deep(network, data.people), cohort.deep(network, data.people[:seed_cohort.TWICE], reader=1)
+    reliable = tools.icc(deep[:seed_cohort.TWICE], again)
+    names = [f"T2.primary.deep_{n}" for n in range(S4_LOGITS)]
+    data.measured += S4_LOGITS
+    data.agreement.update(zip(names, map(float, reliable)))
+    keep = np.flatnonzero(reliable >= 0.75)
+    data.ids, data.x = [*data.ids, *[names[n] for n in keep]], np.column_stack([data.x, deep[:, keep]])
     is_deep = np.array([".deep_" in i for i in data.ids])
 
-    def fit(rows):
+    def fit(rows, final=False):
         y = data.y[rows]
         combat = tools.Combat(data.x[rows], data.sites[rows])
         mean, sd, z = standard(combat(data.x[rows], data.sites[rows]))
         radiomic, deep = np.flatnonzero(~is_deep), np.flatnonzero(is_deep)
-        penalty_r, chosen_r, _, used_r = tools.lasso(z[:, radiomic], y, 9)
-        penalty_d, chosen_d, _, used_d = tools.lasso(z[:, deep], y, 6)
+        penalty_r, chosen_r, _, used_r = tools.lasso(z[:, radiomic], y, 9, final)
+        penalty_d, chosen_d, _, used_d = tools.lasso(z[:, deep], y, 6, final)
         columns = np.concatenate([radiomic[chosen_r], deep[chosen_d]])
         forest = RandomForestClassifier(n_estimators=150, max_depth=4, min_samples_leaf=4, random_state=51, n_jobs=1).fit(combat(data.x[np.ix_(rows, columns)], data.sites[rows], columns), y)
         return {"combat": combat, "columns": columns, "forest": forest, "penalty": (penalty_r, penalty_d), "used": (used_r, used_d), "counts": (len(chosen_r), len(chosen_d))}
@@ -731,7 +737,7 @@ def make_s4(cohort, folder):
         f = fit(rows)
         return lambda others: stages(f, data.x[np.ix_(others, f["columns"])], data.sites[others])[1]
 
-    f = fit(data.train)
+    f = fit(data.train, final=True)
     table = data.x[:, f["columns"]]
     ids = [data.ids[c] for c in f["columns"]]
     y_train, y_test = data.y[data.train], data.y[data.test]
@@ -760,13 +766,13 @@ def make_s4(cohort, folder):
         tail("Hu et al., Clin Exp Metastasis 2025;42:30: its protocol, not its numbers", versions(("onnx", onnx.__version__), ("neuroCombat", "0.2.12")), len(data.train), int(y_train.sum()),
              tolerance="{stages: 1.0e-12, deep: 1.0e-4}", missing="{radiomic: refuse, deep: refuse}")
     harmonised = stages(f, table[data.train], data.sites[data.train])[0]
-    tools.Package(folder).write(
+    tools.Package(folder, data.agreement).write(
         manifest, [tools.feature(i) for i in ids], harmonised, {"T2": profile}, {"forest.ir.json": tools.export.ir(f["forest"], ids), "network.onnx": network}, (header, body), results,
         tools.card("Recurrence within 5 years (synthetic demonstration)", f"""\
         Follows the protocol of Hu et al., Clinical and Experimental Metastasis 2025, its model of T2: radiomics and 1,000 outputs of ResNet50, ComBat, LASSO of ten folds, nine radiomic and six deep features,
         random forest. The paper's 975 radiomic features are not what one run gives; the profile measures 1,130.
 
-        - Network: ResNet50's structure at width {S4_WIDTH} of 64 with seeded random weights (make_resnet.py): it has learned nothing, and only tells images apart. Indices count from 0.
+        - Network: ResNet50's structure at width {S4_WIDTH} of 64 with seeded random weights (make_resnet.py): it has learned nothing, and only tells images apart. Indices count from 0. Training rows by ONNX Runtime and Pillow.
         - Choices the paper does not state: the slice with the largest area, cut to the region and 4 mm, grey values from the 1st to the 99th percentile; ComBat on radiomic and deep features.
         - Training: {len(data.train)} synthetic patients of three sites; {data.measured} features, {len(data.ids)} after two simulated readers (ICC(2,1) >= 0.75), {int(is_deep.sum())} of them deep.
         - LASSO: cross-validation likes {f['penalty'][0]:.4f} and {f['penalty'][1]:.4f}; the paths were followed to {f['used'][0]:.4f} and {f['used'][1]:.4f}, where they hold {f['counts'][0]} and {f['counts'][1]}.

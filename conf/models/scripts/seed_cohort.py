@@ -89,13 +89,13 @@ class Cohort:
 
     # -- what the node measures --
 
-    def measuring_package(self, name, roles, extraction, preprocessing="", extra="", of=None, features=(), files=None):
+    def measuring_package(self, name, roles, extraction, preprocessing="", extra="", of=None):
         """A package that only measures: image preparation and extraction as the package to come will have them."""
         folder = self.work / "measure" / name
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "extraction").mkdir(parents=True)
         first = f"{(of or roles)[0]}.primary.original_firstorder_Mean"
-        known = [(first, (of or roles)[0], "primary", "radiomic", "original_firstorder_Mean", "1"), *features]
+        known = [(first, (of or roles)[0], "primary", "radiomic", "original_firstorder_Mean", "1")]
         for role in roles:
             (folder / "extraction" / f"{role.lower()}.yaml").write_text(extraction)
         (folder / "manifest.yaml").write_text(
@@ -110,8 +110,6 @@ class Cohort:
         package.write_json(folder / "model" / "nothing.ir.json", {"ir": 1, "kind": "linear", "features": [first], "coef": [0.0], "intercept": [0.0], "link": "identity"})
         package.write_csv(folder / "selftest.csv", ["case", *[f[0] for f in known], "nothing", "nothing.margin"], [[f"r{n}", *[float(n)] * len(known), 0.0, 0.0] for n in range(20)])
         (folder / "MODEL_CARD.md").write_text("Measures.\n")
-        for name, content in (files or {}).items():
-            (folder / name).write_bytes(content)
         package.write_sums(folder)
         return folder
 
@@ -151,3 +149,62 @@ class Cohort:
         if names is None:
             names = sorted(set().union(*(f["features"] for f in found)))
         return names, np.array([[f["features"].get(n, np.nan) for n in names] for f in found], dtype=np.float64), found
+
+    # -- deep features, by the libraries that the manifest's rules are named after --
+
+    def deep(self, network, people, reader=0, role="T2", margin_mm=4.0):
+        """Outputs of an ONNX network on the slice where the region is largest, cut to the region and a margin, 1st to 99th percentile of the slice to 0..255, resized by
+        Pillow, run by ONNX Runtime: the independent way to what the manifest's `deep` block says (the node's values differ by float32 rounding)."""
+        import onnxruntime
+        kept = self.work / "tables" / f"deep-{hashlib.sha256(network).hexdigest()[:12]}-{role}-{reader}.json"
+        found = json.loads(kept.read_text()) if kept.exists() else {}
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        for person in people:
+            if person["id"] not in found:
+                found[person["id"]] = session.run(None, {"input": deep_input(self.study(person, reader), role, margin_mm)})[0][0].astype(float).tolist()
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(found))
+        return np.array([found[p["id"]] for p in people])
+
+
+def deep_input(study, role, margin_mm):
+    """(1, 3, 224, 224), float32."""
+    import pydicom
+    from PIL import Image
+    slices = sorted((pydicom.dcmread(f) for f in (study / role).glob("*.dcm")), key=lambda d: float(d.ImagePositionPatient[2]))
+    volume = np.stack([d.pixel_array for d in slices]).astype(np.float32)
+    spacing, origin = [float(s) for s in slices[0].PixelSpacing], [float(v) for v in slices[0].ImagePositionPatient]
+    structures = pydicom.dcmread(next((study / "RS").glob("*.dcm")))
+    number = next(r.ROINumber for r in structures.StructureSetROISequence if r.ROIName == "GTVp")
+    contours = next(r.ContourSequence for r in structures.ROIContourSequence if r.ReferencedROINumber == number)
+    mask = np.zeros(volume.shape, dtype=bool)
+    heights = np.array([float(d.ImagePositionPatient[2]) for d in slices])
+    for contour in contours:
+        points = np.array([float(v) for v in contour.ContourData]).reshape(-1, 3)
+        x, y = (points[:, 0] - origin[0]) / spacing[1], (points[:, 1] - origin[1]) / spacing[0]
+        mask[int(np.argmin(np.abs(heights - points[0, 2])))] ^= inside(x, y, volume.shape[1:])
+    k = int(np.argmax(mask.sum(axis=(1, 2))))
+    rows, columns = np.flatnonzero(mask[k].any(axis=1)), np.flatnonzero(mask[k].any(axis=0))
+    high, wide = int(np.floor(margin_mm / spacing[0] + 0.5)), int(np.floor(margin_mm / spacing[1] + 0.5))
+    top, bottom = max(0, rows[0] - high), min(mask.shape[1], rows[-1] + 1 + high)
+    left, right = max(0, columns[0] - wide), min(mask.shape[2], columns[-1] + 1 + wide)
+    low, top_grey = np.percentile(volume[k].astype(np.float64), [1, 99])
+    grey = np.floor(np.clip((volume[k][top:bottom, left:right].astype(np.float64) - low) / (top_grey - low), 0, 1) * 255 + 0.5).astype(np.uint8)
+    pixels = np.asarray(Image.fromarray(grey).resize((224, 224), Image.Resampling.BILINEAR), dtype=np.float32) / np.float32(255)
+    mean, sd = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+    return np.stack([(pixels - m) / s for m, s in zip(mean, sd)])[None].astype(np.float32)
+
+
+def inside(x, y, shape):
+    """Pixels whose centre lies within the polygon (even and odd crossings)."""
+    out = np.zeros(shape, dtype=bool)
+    for j in range(max(0, int(np.floor(y.min()))), min(shape[0], int(np.ceil(y.max())) + 1)):
+        y2, x2 = np.roll(y, -1), np.roll(x, -1)
+        cuts = (y > j) != (y2 > j)
+        with np.errstate(all="ignore"):
+            at = np.sort(x[cuts] + (j - y[cuts]) / (y2[cuts] - y[cuts]) * (x2[cuts] - x[cuts]))
+        for a, b in zip(at[::2], at[1::2]):
+            out[j, max(0, int(np.ceil(a))):max(0, int(np.floor(b)) + 1)] = True
+    return out

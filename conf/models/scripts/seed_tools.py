@@ -92,10 +92,10 @@ def mrmr(z, y, count):
     return taken
 
 
-def lasso(z, y, count):
+def lasso(z, y, count, final=True):
     """(penalty of LassoCV, 10 folds; columns; coefficients; penalty used): the papers take the features of the penalty that
-    cross-validation likes best and print their number. Here the path is followed to that number."""
-    chosen = LassoCV(alphas=LASSO_ALPHAS, cv=10, max_iter=50000).fit(z, y).alpha_
+    cross-validation likes best and print their number. Here the path is followed to that number. final: look for that penalty (it is for the record alone)."""
+    chosen = LassoCV(alphas=LASSO_ALPHAS, cv=10, max_iter=5000).fit(z, y).alpha_ if final else float("nan")
     alphas, _, path = lars_path(z, y - y.mean(), method="lasso")
     counts = (np.abs(path) > 0).sum(axis=0)
     at = [n for n in range(len(alphas)) if counts[n] == count]
@@ -138,8 +138,8 @@ def cross_validated(fit, rows, y, folds=5, seed=3):
 
 
 def summary(cohorts):
-    """The line that stands in reports."""
-    return "AUC " + "; ".join(f"{c['auc']:.2f} ({c['auc_ci'][0]:.2f} to {c['auc_ci'][1]:.2f}) {where}, n = {c['n']}" for where, c in zip(("cross-validated", "held out"), cohorts)) + "; synthetic"
+    """The line that stands in reports: what must be read stands first, a page may cut the end."""
+    return "synthetic patients, AUC " + ", ".join(f"{c['auc']:.2f} ({c['auc_ci'][0]:.2f} to {c['auc_ci'][1]:.2f}) {where} (n = {c['n']})" for where, c in zip(("cross-validated", "held out"), cohorts))
 
 
 # -- ComBat --
@@ -222,9 +222,8 @@ def thresholds(trees, row, to_raw):
 class Package:
     """Collects what a package holds and writes it."""
 
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.files = {}
+    def __init__(self, folder, agreement):
+        self.folder, self.agreement = pathlib.Path(folder), agreement
 
     def write(self, manifest, features, x_train, extraction, learners, selftest, results, card, documents=None, extra_columns=False, background=None, binary=None):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -233,7 +232,8 @@ class Package:
         for role, text in extraction.items():
             (self.folder / "extraction" / f"{role.lower()}.yaml").write_text(text)
         rows = package.feature_rows(features, x_train)
-        header = list(package.FEATURE_HEADER)
+        header = [*package.FEATURE_HEADER, "icc"]
+        rows = [[*row, self.agreement.get(row[1])] for row in rows]
         if extra_columns:
             header += ["train_min", "train_max"]
             rows = [[*row, float(np.nanmin(x_train[:, n])), float(np.nanmax(x_train[:, n]))] for n, row in enumerate(rows)]
