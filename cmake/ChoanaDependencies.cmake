@@ -18,21 +18,14 @@ pkg_check_modules(pangocairo REQUIRED IMPORTED_TARGET pangocairo)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(SQLite3 REQUIRED)
 
-# ONNX files are parsed by libonnx's messages (the library itself hides them); oneDNN's own CMake file asks for OpenCL, which we do not use.
+# ONNX files are parsed by libonnx's messages (the library itself hides them).
 find_package(Protobuf REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_library(ONNX_PROTO onnx_proto REQUIRED)
 find_path(ONNX_INCLUDE_DIR onnx/onnx_pb.h REQUIRED)
 add_library(choana_onnx_proto INTERFACE)
 add_library(choana::onnx_proto ALIAS choana_onnx_proto)
 target_include_directories(choana_onnx_proto SYSTEM INTERFACE "${ONNX_INCLUDE_DIR}")
 target_link_libraries(choana_onnx_proto INTERFACE "${ONNX_PROTO}" protobuf::libprotobuf)
-find_library(DNNL dnnl REQUIRED)
-find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
-add_library(choana_dnnl INTERFACE)
-add_library(choana::dnnl ALIAS choana_dnnl)
-target_include_directories(choana_dnnl SYSTEM INTERFACE "${DNNL_INCLUDE_DIR}")
-target_link_libraries(choana_dnnl INTERFACE "${DNNL}" OpenMP::OpenMP_CXX)
 
 # Debian's SOCI ships no CMake or pkg-config file.
 find_path(SOCI_INCLUDE_DIR soci/soci.h REQUIRED)

@@ -13,6 +13,7 @@
 #include "processing/pipeline/study_images.h"
 #include "processing/pipeline/study_log.h"
 #include "processing/pipeline/study_measurements.h"
+#include "processing/pipeline/study_networks.h"
 #include "processing/pipeline/study_regions.h"
 #include "processing/pipeline/study_robustness.h"
 #include "processing/pipeline/study_series.h"
@@ -41,6 +42,7 @@ class StudyRun {
     images_.prepare_all(settings_.pool);
     habitats_.find(settings_, plans_);
     measurements_.run(settings_.pool);
+    StudyNetworks(images_, measurements_, findings_, log_).run(settings_, plans_);
     predict();
     conclude();
     for (SeriesState& state : series_) {
@@ -178,7 +180,7 @@ class StudyRun {
     for (const PackagePlan& plan : plans_) {
       const ModelPackage& package = *settings_.packages[plan.package];
       const StudyLog::Timer timer(log_, "predict", "");
-      const std::map<std::string, double> values = inputs.gather(package.manifest(), plan);
+      const std::map<std::string, double> values = inputs.gather(package, plan);
       const PredictionContext context = inputs.context(package.manifest(), plan);
       auto predictions = package.predict(values, context);
       if (!predictions) {

@@ -40,7 +40,7 @@ struct PipelineSettings {
 };
 
 /// The way of one study from facts to findings. `run` reads like a methods section: assign roles, delineate (and
-/// register), prepare, find habitats, measure, predict. It never throws for what a hospital sends; the outcome and every reason are in the findings.
+/// register), prepare, find habitats, measure, run networks, predict. It never throws for what a hospital sends; the outcome and every reason are in the findings.
 class StudyPipeline {
  public:
   explicit StudyPipeline(PipelineSettings settings) : settings_(std::move(settings)) {}

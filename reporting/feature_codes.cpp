@@ -45,6 +45,13 @@ std::vector<FeatureCode> read_table(std::string_view text) {
   return rows;
 }
 
+/// A value of an image network: network and index are the feature, so both are in the code.
+FeatureCode deep_feature(const FeatureId& id) {
+  std::string digest = sha256_hex(id.str()).substr(0, 13);
+  std::transform(digest.begin(), digest.end(), digest.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return {.family = id.family, .name = id.name, .concept_name = {"DF_" + digest, "99CHOANA", ("Deep feature " + id.name + " of " + id.image).substr(0, 64)}, .unit = {}, .intensity_power = "none"};
+}
+
 FeatureCode unlisted(const FeatureId& id) {
   std::string meaning = id.family + " " + id.name;
   if (meaning.size() > 64) meaning.resize(64);
@@ -88,6 +95,7 @@ const std::vector<FeatureCode>& feature_codes() {
 }
 
 FeatureCode feature_code(const FeatureId& id) {
+  if (id.family == "deep") return deep_feature(id);
   const auto& table = feature_codes();
   const auto row = std::find_if(table.begin(), table.end(), [&](const FeatureCode& each) { return each.name == id.name && each.family == id.family; });
   return row == table.end() ? unlisted(id) : *row;

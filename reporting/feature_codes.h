@@ -22,7 +22,7 @@ struct FeatureCode {
 [[nodiscard]] const std::vector<FeatureCode>& feature_codes();
 
 /// Code of a feature; the image transform does not change it. A feature that the table does not know gets a private
-/// code that is a function of its family and name, so that it never changes its sense.
+/// code that is a function of its family and name, so that it never changes its sense. A deep feature's code is a function of its network too.
 [[nodiscard]] FeatureCode feature_code(const FeatureId& id);
 
 /// Unit of a feature: the row's, or powers of [arb'U] for raw intensities of the original image (spec/sr.md 5.3).

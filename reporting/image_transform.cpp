@@ -96,6 +96,11 @@ ImageTransform image_transform(std::string_view image) {
     transform.map = ours("LBP_" + upper_word(which, 8), which == "k" ? "Kurtosis map" : "Map " + std::string(which.substr(0, 16)));
     return transform;
   }
+  if (image.starts_with("network-")) {
+    transform.label = std::string(image.substr(0, 64));
+    transform.filter = ours(private_code("NN_", transform.label), "Image network " + transform.label.substr(8, 50));
+    return transform;
+  }
   transform.filter = ours("FLT_" + upper_word(image, 12), std::string(image.substr(0, 64)));
   return transform;
 }
@@ -138,7 +143,9 @@ CodedConcept input_code(const std::string& name, const std::string& label) {
   if (input.feature) return feature_code(*input.feature).concept_name;
   std::string meaning = label.empty() ? name : label;
   if (meaning.size() > 60) meaning.resize(60);
-  return ours(private_code("IN_", name), meaning);
+  // "T2 deep 66 of resnet50-1a2b3c4d": the same name of another network is another input.
+  const bool deep = label.find(" deep ") != std::string::npos && label.find(" of ") != std::string::npos;
+  return ours(private_code("IN_", deep ? name + " " + label : name), meaning);
 }
 
 Unit unit_of(const std::string& code) {

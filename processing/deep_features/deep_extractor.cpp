@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "core/sha256.h"
@@ -15,13 +16,26 @@ constexpr double multiplications_max = 2e11;  // of one slice: fifty times a Res
 
 tl::unexpected<Error> wrong(const std::string& name, const std::string& what) { return fail(ErrorCode::invalid_package, "deep_features", "The network " + name + " " + what + "."); }
 
-// "model/resnet50.onnx" -> "resnet50-1a2b3c4d"
-std::string label_of(const std::string& file, const std::string& sha256) {
+// Everything that shapes the values beside the weights.
+std::string text_of(const DeepFeatureSettings& how) {
+  const ImagePreparation& image = how.preparation;
+  std::string text = how.input + "\n" + how.output + "\n" + std::to_string(how.first_index);
+  for (const double value : {image.crop_to_region ? 1.0 : 0.0, image.margin_mm, static_cast<double>(image.range), static_cast<double>(image.range_of), image.low, image.high, image.eight_bits ? 1.0 : 0.0,
+                             static_cast<double>(image.columns), static_cast<double>(image.rows), static_cast<double>(image.filter), image.mean[0], image.mean[1], image.mean[2], image.sd[0], image.sd[1], image.sd[2]}) {
+    char number[40];
+    std::snprintf(number, sizeof number, "\n%.17g", value);
+    text += number;
+  }
+  return text;
+}
+
+// "model/resnet50.onnx" -> "network-resnet50-1a2b3c4d"
+std::string label_of(const std::string& file, const std::string& sha256, const DeepFeatureSettings& how) {
   std::string stem = file.substr(file.rfind('/') + 1);
-  stem = stem.substr(0, stem.find('.')).substr(0, 24);
+  stem = stem.substr(0, stem.find('.')).substr(0, 20);
   for (char& c : stem)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-') c = '-';
-  return (stem.empty() ? "network" : stem) + "-" + sha256.substr(0, 8);
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '-';
+  return "network-" + (stem.empty() || stem == "network" ? "" : stem + "-") + sha256_hex(sha256 + "\n" + text_of(how)).substr(0, 8);
 }
 
 Result<std::vector<float>> run_on(const OnnxSession& session, const std::string& name, const std::string& input, Tensor image) {
@@ -64,7 +78,8 @@ Result<DeepNetwork> DeepNetwork::prepare(std::string_view onnx, const std::strin
   auto tried = run_on(*session, name, input, std::move(ramp));
   if (!tried) return fail(tried.error());
   const std::string digest = sha256_hex(onnx);
-  return DeepNetwork(std::make_shared<const State>(State{name, digest, label_of(name, digest), input, std::move(settings), std::move(*session), tried->size()}));
+  std::string label = label_of(name, digest, settings);
+  return DeepNetwork(std::make_shared<const State>(State{name, digest, std::move(label), input, std::move(settings), std::move(*session), tried->size()}));
 }
 
 const std::string& DeepNetwork::sha256() const { return state_->sha256; }
@@ -78,6 +93,10 @@ Result<DeepFeatures> DeepNetwork::extract(const SeriesVolume& series, const Regi
   auto values = run_on(state_->session, state_->name, state_->input, std::move(image->input));
   if (!values) return fail(values.error());
   return DeepFeatures{std::move(*values), image->slice, std::move(image->pixels)};
+}
+
+FeatureId deep_feature_id(const DeepNetwork& network, std::size_t position) {
+  return {network.label(), "deep", std::to_string(position + static_cast<std::size_t>(network.settings().first_index))};
 }
 
 }  // namespace choana::processing

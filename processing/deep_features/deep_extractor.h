@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/feature.h"
 #include "core/result.h"
 #include "processing/deep_features/image_preparation.h"
 
@@ -39,7 +40,7 @@ class DeepNetwork {
   [[nodiscard]] const DeepFeatureSettings& settings() const;
   /// Number of features.
   [[nodiscard]] std::size_t length() const;
-  /// Names a network by its file and content in results: "resnet50-1a2b3c4d".
+  /// Names a network, with the way its image is made, in results: "network-resnet50-1a2b3c4d". Another file or another preparation has another label.
   [[nodiscard]] const std::string& label() const;
 
   /// Run the network on the slice where the region is largest.
@@ -51,5 +52,8 @@ class DeepNetwork {
   explicit DeepNetwork(std::shared_ptr<const State> state) : state_(std::move(state)) {}
   std::shared_ptr<const State> state_;
 };
+
+/// What the feature at a position of the output is called among measurements: "network-resnet50-1a2b3c4d_deep_66".
+[[nodiscard]] FeatureId deep_feature_id(const DeepNetwork& network, std::size_t position);
 
 }  // namespace choana::processing

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -28,12 +29,13 @@ class Reader {
  public:
   explicit Reader(const std::string& name) : name_(name) {}
 
-  Result<OnnxGraph> read(const onnx::ModelProto& model) {
+  /// Takes the weights out of the message as it goes, so that a large network is not in memory twice.
+  Result<OnnxGraph> read(onnx::ModelProto& model) {
     OnnxGraph graph;
     for (const auto& opset : model.opset_import()) graph.opsets[domain_of(opset.domain())] = opset.version();
     if (!model.has_graph()) return wrong("holds no graph");
     if (model.functions_size() > 0) return wrong("defines functions, which are not supported");
-    if (auto status = read_graph(model.graph(), {}, 0, graph); !status) return fail(status.error());
+    if (auto status = read_graph(*model.mutable_graph(), {}, 0, graph); !status) return fail(status.error());
     return graph;
   }
 
@@ -111,7 +113,7 @@ class Reader {
     return tensor;
   }
 
-  Result<OnnxAttribute> read_attribute(const onnx::AttributeProto& proto, const OnnxGraph& outer, const std::set<std::string>& visible, int depth) const {
+  Result<OnnxAttribute> read_attribute(onnx::AttributeProto& proto, const OnnxGraph& outer, const std::set<std::string>& visible, int depth) const {
     switch (proto.type()) {
       case onnx::AttributeProto::FLOAT: return OnnxAttribute(static_cast<double>(proto.f()));
       case onnx::AttributeProto::INT: return OnnxAttribute(static_cast<std::int64_t>(proto.i()));
@@ -128,20 +130,22 @@ class Reader {
         if (depth + 1 > depth_max) return wrong("nests graphs too deeply", ErrorCode::limit_exceeded);
         auto inner = std::make_shared<OnnxGraph>();
         inner->opsets = outer.opsets;
-        if (auto status = read_graph(proto.g(), visible, depth + 1, *inner); !status) return fail(status.error());
+        if (auto status = read_graph(*proto.mutable_g(), visible, depth + 1, *inner); !status) return fail(status.error());
         return OnnxAttribute(std::shared_ptr<const OnnxGraph>(std::move(inner)));
       }
       default: return wrong("has an attribute " + shown(proto.name()) + " of a kind that is not supported");
     }
   }
 
-  Status read_graph(const onnx::GraphProto& proto, std::set<std::string> known, int depth, OnnxGraph& graph) const {
+  Status read_graph(onnx::GraphProto& proto, std::set<std::string> known, int depth, OnnxGraph& graph) const {
     if (proto.node_size() > nodes_max) return wrong("has " + std::to_string(proto.node_size()) + " nodes; at most " + std::to_string(nodes_max) + " are read", ErrorCode::limit_exceeded);
     if (proto.sparse_initializer_size() > 0) return wrong("has sparse weights, which are not supported");
     std::set<std::string> made;  // in this graph: names are made once
-    for (const auto& initialiser : proto.initializer()) {
+    for (auto& initialiser : *proto.mutable_initializer()) {
       auto tensor = read_tensor(initialiser);
       if (!tensor) return fail(tensor.error());
+      const std::unique_ptr<std::string> done(initialiser.release_raw_data());
+      google::protobuf::RepeatedField<float>().Swap(initialiser.mutable_float_data());
       if (initialiser.name().empty() || !made.insert(initialiser.name()).second) return wrong("has two weights named " + shown(initialiser.name()));
       graph.initialisers.emplace(initialiser.name(), std::move(*tensor));
     }
@@ -162,7 +166,7 @@ class Reader {
     }
     known.insert(made.begin(), made.end());
     // Files are sorted by rule; one that is not, or that has a cycle, names a value before it is made.
-    for (const auto& node_proto : proto.node()) {
+    for (auto& node_proto : *proto.mutable_node()) {
       OnnxNode node{node_proto.op_type(), domain_of(node_proto.domain()), node_proto.name(), {}, {}, {}};
       const std::string here = "has a node " + shown(node.name) + " (" + shown(node.op) + ")";
       for (const std::string& input : node_proto.input()) {
@@ -170,7 +174,7 @@ class Reader {
         node.inputs.push_back(input);
       }
       if (node_proto.attribute_size() > attributes_max) return wrong(here + " with too many attributes", ErrorCode::limit_exceeded);
-      for (const auto& attribute : node_proto.attribute()) {
+      for (auto& attribute : *node_proto.mutable_attribute()) {
         auto value = read_attribute(attribute, graph, known, depth);
         if (!value) return fail(value.error());
         if (!node.attributes.emplace(attribute.name(), std::move(*value)).second) return wrong(here + " with the attribute " + shown(attribute.name()) + " twice");

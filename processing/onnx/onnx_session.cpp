@@ -1,6 +1,7 @@
 #include "processing/onnx/onnx_session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <new>
 #include <optional>
@@ -12,20 +13,28 @@
 namespace choana::processing {
 namespace {
 
+constexpr double folding_multiplications_max = 1e10;
 constexpr std::int64_t folded_elements_max = 1 << 22;  // a larger constant is computed when it is needed
 
-/// A value while a graph runs: in plain order, in oneDNN's, or both.
+/// A value while a graph runs: in plain order, in blocks of channels, or both.
 struct Value {
   std::shared_ptr<const Tensor> plain;
   BlockedPointer blocked;
 };
 using Values = std::map<std::string, Value, std::less<>>;
 
+/// What one run needs beside its values.
+struct Run {
+  NetworkEngine engine;
+  double multiplications_left;
+};
+
 /// A node with what was joined to it.
 struct Step {
   OnnxNode node;
   std::string added;     // Conv: a value summed to the result
   bool rectify = false;  // Conv, Add: a Relu after it
+  std::shared_ptr<const PackedConvolution> packed;  // Conv of constant weights
 };
 
 std::int64_t opset_of(const OnnxGraph& graph, const std::string& domain) {
@@ -71,8 +80,7 @@ struct OnnxSession::State {
   std::map<std::string, Tensor> constants;  // initialisers and what was folded
   std::vector<Step> steps;
   std::map<std::string, std::size_t> last_use;
-  NetworkEngine engine;
-  double multiplications_left = 1e13;
+  mutable std::atomic<std::shared_ptr<BufferPool>> spare;  // buffers of an earlier run
 
   // -- making ready --
 
@@ -97,6 +105,7 @@ struct OnnxSession::State {
   /// Everything a step reads; bodies may read values of the graph around them.
   static std::vector<std::string> names_of(const Step& step) {
     std::vector<std::string> names = step.node.inputs;
+    if (step.packed) names.resize(1);
     if (!step.added.empty()) names.push_back(step.added);
     for (const auto& [key, attribute] : step.node.attributes)
       if (const auto* body = std::get_if<std::shared_ptr<const OnnxGraph>>(&attribute)) add_outer_names(**body, names);
@@ -109,7 +118,7 @@ struct OnnxSession::State {
     std::vector<Step> kept;
     for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
       if (std::none_of(node->outputs.begin(), node->outputs.end(), [&](const std::string& output) { return needed.contains(output); })) continue;
-      kept.push_back({std::move(*node), {}, false});
+      kept.push_back({std::move(*node), {}, false, nullptr});
       for (const std::string& name : names_of(kept.back())) needed.insert(name);
     }
     std::reverse(kept.begin(), kept.end());
@@ -119,6 +128,7 @@ struct OnnxSession::State {
 
   // Nodes that hang on constants alone are worked out now.
   Status fold_constants() {
+    Run run{NetworkEngine(), folding_multiplications_max};
     std::vector<Step> left;
     for (Step& step : steps) {
       const auto names = names_of(step);
@@ -127,7 +137,7 @@ struct OnnxSession::State {
         continue;
       }
       Values values;
-      auto results = run_plain(step.node, values);
+      auto results = run_plain(step.node, values, run);
       if (!results) return fail(results.error());
       std::int64_t elements = 0;
       for (const Tensor& result : *results) elements += static_cast<std::int64_t>(result.size());
@@ -239,11 +249,29 @@ struct OnnxSession::State {
     }
   }
 
+  // Weights are arranged once, and each set is let go as soon as nothing else reads it: a network is in memory once.
+  void pack_convolutions() {
+    auto count = uses();
+    for (Step& step : steps) {
+      if (step.node.op != "Conv" || !step.node.domain.empty()) continue;
+      const std::string bias_name = step.node.inputs.size() > 2 ? step.node.inputs[2] : std::string();
+      const Tensor *weights = constant(step.node.inputs[1]), *bias = bias_name.empty() ? nullptr : constant(bias_name);
+      const OperatorCall call{step.node, 0, {}, {}};
+      const std::int64_t groups = call.integer("group", 1);
+      const auto ones = [](const std::vector<std::int64_t>& numbers) { return std::all_of(numbers.begin(), numbers.end(), [](std::int64_t n) { return n == 1; }); };
+      if (weights == nullptr || (bias == nullptr && !bias_name.empty()) || !PackedConvolution::takes(*weights, bias, groups)) continue;
+      step.packed = std::make_shared<const PackedConvolution>(*weights, bias, groups, ones(call.integers("strides")) && ones(call.integers("dilations")));
+      for (const std::string& name : {step.node.inputs[1], bias_name})
+        if (!name.empty() && --count[name] == 0) constants.erase(name);
+    }
+  }
+
   Status make_ready() {
     keep_what_is_wanted();
     if (auto status = fold_constants(); !status) return status;
     fold_normalisations();
     join_sums();
+    pack_convolutions();
     std::set<std::string> read(wanted.begin(), wanted.end());
     for (std::size_t at = 0; at < steps.size(); ++at)
       for (const std::string& name : names_of(steps[at])) {
@@ -277,28 +305,28 @@ struct OnnxSession::State {
     return read;
   }
 
-  Status charge(const OperatorCall& call, double multiplications) {
-    multiplications_left -= multiplications;
-    if (multiplications_left >= 0) return {};
+  static Status charge(const OperatorCall& call, double multiplications, Run& run) {
+    run.multiplications_left -= multiplications;
+    if (run.multiplications_left >= 0) return {};
     return fail(ErrorCode::limit_exceeded, "run_onnx", "The ONNX graph takes more arithmetic than is allowed (at " + call.node.op + " '" + call.node.name.substr(0, 64) + "').");
   }
 
-  const Tensor* plain_of(Value& value) {
+  static const Tensor* plain_of(Value& value) {
     if (!value.plain) value.plain = std::make_shared<const Tensor>(NetworkEngine::to_plain(*value.blocked));
     return value.plain.get();
   }
 
-  const Tensor* find_plain(const std::string& name, Values& values) {
+  const Tensor* find_plain(const std::string& name, Values& values) const {
     if (const auto found = values.find(name); found != values.end()) return plain_of(found->second);
     return constant(name);
   }
 
-  Result<std::vector<Tensor>> run_body(const OnnxGraph& body, std::vector<Tensor> inputs, Values& outer) {
+  Result<std::vector<Tensor>> run_body(const OnnxGraph& body, std::vector<Tensor> inputs, Values& outer, Run& run) const {
     Values values = outer;  // shares tensors, copies pointers
     for (const auto& [name, tensor] : body.initialisers) values[name] = {std::make_shared<const Tensor>(tensor), nullptr};
     for (std::size_t at = 0; at < inputs.size() && at < body.inputs.size(); ++at) values[body.inputs[at].name] = {std::make_shared<const Tensor>(std::move(inputs[at])), nullptr};
     for (const OnnxNode& node : body.nodes) {
-      auto results = run_plain(node, values);
+      auto results = run_plain(node, values, run);
       if (!results) return fail(results.error());
       for (std::size_t at = 0; at < node.outputs.size() && at < results->size(); ++at)
         if (!node.outputs[at].empty()) values[node.outputs[at]] = {std::make_shared<const Tensor>(std::move((*results)[at])), nullptr};
@@ -312,7 +340,7 @@ struct OnnxSession::State {
     return outputs;
   }
 
-  Result<std::vector<Tensor>> run_plain(const OnnxNode& node, Values& values) {
+  Result<std::vector<Tensor>> run_plain(const OnnxNode& node, Values& values, Run& run) const {
     OperatorCall call{node, opset_of(graph, node.domain), {}, {}};
     for (const std::string& input : node.inputs) {
       const Tensor* tensor = input.empty() ? nullptr : find_plain(input, values);
@@ -320,23 +348,27 @@ struct OnnxSession::State {
       call.inputs.push_back(tensor);
     }
     while (!call.inputs.empty() && call.inputs.back() == nullptr) call.inputs.pop_back();
-    if (auto status = charge(call, multiplications_of(call)); !status) return fail(status.error());
-    call.run_body = [this, &values](const OnnxGraph& body, std::vector<Tensor> inputs) { return run_body(body, std::move(inputs), values); };
+    if (auto status = charge(call, multiplications_of(call), run); !status) return fail(status.error());
+    call.run_body = [this, &values, &run](const OnnxGraph& body, std::vector<Tensor> inputs) { return run_body(body, std::move(inputs), values, run); };
     const OperatorRow* row = find_operator(node.domain, node.op);
     auto results = row->run(call);
+    double written = 0;
+    if (results)
+      for (const Tensor& result : *results) written += static_cast<double>(result.size());
+    if (auto status = charge(call, written, run); !status) return fail(status.error());
     if (results && static_cast<std::ptrdiff_t>(results->size()) < std::count_if(node.outputs.begin(), node.outputs.end(), [](const std::string& name) { return !name.empty(); }))
       return call.wrong("gives fewer results than the graph takes");
     return results;
   }
 
-  BlockedPointer blocked_of(Value& value) {
-    if (!value.blocked) value.blocked = engine.from_plain(*value.plain);
+  static BlockedPointer blocked_of(Value& value, Run& run) {
+    if (!value.blocked) value.blocked = run.engine.from_plain(*value.plain);
     return value.blocked;
   }
 
   // The fast path of an image operator; nothing when this call is not one of its kind.
   // left: what was joined to the step and is still to be done on the plain result.
-  Result<std::optional<Value>> run_blocked(std::size_t at, Values& values, bool& left) {
+  Result<std::optional<Value>> run_blocked(std::size_t at, Values& values, Run& run, bool& left) const {
     const Step& step = steps[at];
     const OnnxNode& node = step.node;
     const auto found = node.domain.empty() && !node.inputs.empty() ? values.find(node.inputs[0]) : values.end();
@@ -344,21 +376,22 @@ struct OnnxSession::State {
     Value& input = found->second;
     const auto& shape = input.blocked ? NetworkEngine::shape_of(*input.blocked) : input.plain->shape;
     const OperatorCall call{node, opset_of(graph, ""), {}, {}};
-    if (node.op == "Conv") {
-      const Tensor* weights = constant(node.inputs[1]);
-      const Tensor* bias = node.inputs.size() > 2 && !node.inputs[2].empty() ? constant(node.inputs[2]) : nullptr;
-      if (weights == nullptr || weights->type() != ElementType::float32 || (bias == nullptr && node.inputs.size() > 2 && !node.inputs[2].empty())) return std::optional<Value>();
-      const std::int64_t groups = call.integer("group", 1);
-      if (weights->shape.size() != shape.size() || groups < 1 || shape[1] % groups != 0 || weights->shape[0] % groups != 0 || weights->shape[1] != shape[1] / groups ||
-          weights->shape[0] < 1 || (bias != nullptr && (bias->type() != ElementType::float32 || bias->shape != std::vector<std::int64_t>{weights->shape[0]})))
-        return fail(call.wrong("has weights that do not fit the input").value());
-      auto window = read_window(call, shape, {weights->shape.begin() + 2, weights->shape.end()});
+    if (step.packed) {
+      const std::vector<std::int64_t>& weights = step.packed->weights_shape();
+      if (weights.size() != shape.size() || shape[1] != weights[1] * step.packed->groups()) return fail(call.wrong("has weights that do not fit the input").value());
+      auto window = read_window(call, shape, {weights.begin() + 2, weights.end()});
       if (!window) return fail(window.error());
-      std::vector<std::int64_t> result_shape{shape[0], weights->shape[0]};
+      std::vector<std::int64_t> result_shape{shape[0], weights[0]};
       result_shape.insert(result_shape.end(), window->output.begin(), window->output.end());
-      if (element_count(result_shape, tensor_elements_max) < 0) return fail(call.wrong("makes a tensor that is too large").value());
-      if (auto status = charge(call, static_cast<double>(shape[0]) * static_cast<double>(weights->size()) * static_cast<double>(product(window->output, 0, window->output.size()))); !status)
-        return fail(status.error());
+      // Blocks are filled up, and pads are copied: both are counted before memory is asked for.
+      std::vector<std::int64_t> made{shape[0], weights[0] + 15}, padded{weights[1] * step.packed->groups() + 15};
+      made.insert(made.end(), window->output.begin(), window->output.end());
+      for (std::size_t axis = 0; axis < window->kernel.size(); ++axis) padded.push_back(shape[axis + 2] + window->pads_before[axis] + window->pads_after[axis] + window->strides[axis]);
+      if (element_count(made, tensor_elements_max) < 0 || element_count(padded, tensor_elements_max) < 0) return fail(call.wrong("makes a tensor that is too large").value());
+      // What is written counts as well: pads may be far larger than the image.
+      const double multiplications = static_cast<double>(product(made, 0, made.size())) + static_cast<double>(product(padded, 0, padded.size())) + static_cast<double>(shape[0]) * static_cast<double>(product(weights, 0, weights.size())) * static_cast<double>(product(window->output, 0, window->output.size()));
+      if (auto status = charge(call, multiplications, run); !status) return fail(status.error());
+      const NetworkEngine::Image image{input.plain.get(), input.blocked.get()};
       BlockedPointer added;
       bool overwrite = false;
       if (!step.added.empty()) {
@@ -367,44 +400,44 @@ struct OnnxSession::State {
         if (other == values.end() || !is_floating_image(other->second) ||
             (other->second.blocked ? NetworkEngine::shape_of(*other->second.blocked) : other->second.plain->shape) != result_shape) {
           left = true;
-          return std::optional(Value{nullptr, engine.convolve(at, blocked_of(input), {weights, bias, groups, false}, *window, nullptr, false)});
+          return std::optional(Value{nullptr, run.engine.convolve(image, *step.packed, *window, nullptr, false, false)});
         }
-        overwrite = last_use[step.added] == at && other->second.blocked && !other->second.plain && step.added != node.inputs[0] &&
+        overwrite = last_use.at(step.added) == at && other->second.blocked && !other->second.plain && step.added != node.inputs[0] &&
                     std::find(wanted.begin(), wanted.end(), step.added) == wanted.end();
-        added = blocked_of(other->second);
+        added = blocked_of(other->second, run);
       }
-      return std::optional(Value{nullptr, engine.convolve(at, blocked_of(input), {weights, bias, groups, step.rectify}, *window, added, overwrite)});
+      return std::optional(Value{nullptr, run.engine.convolve(image, *step.packed, *window, added, overwrite, step.rectify)});
     }
     if ((node.op == "MaxPool" || node.op == "AveragePool") && node.outputs.size() == 1) {
       const bool largest = node.op == "MaxPool", with_pads = call.integer("count_include_pad", 0) != 0;
       auto window = read_window(call, shape, call.integers("kernel_shape"));
       if (!window) return fail(window.error());
-      // oneDNN's pooling knows no dilation here, and counts a window that ceil_mode adds in its own way.
+      // A window that ceil_mode adds to a mean is counted in a way of its own; with dilation a window may miss the input.
       if (std::any_of(window->dilations.begin(), window->dilations.end(), [](std::int64_t n) { return n != 1; }) || (!largest && call.integer("ceil_mode", 0) != 0)) return std::optional<Value>();
       for (std::size_t axis = 0; axis < window->kernel.size(); ++axis)
         if (window->pads_before[axis] >= window->kernel[axis] || window->pads_after[axis] >= window->kernel[axis]) return std::optional<Value>();
       const auto kind = largest ? NetworkEngine::Pool::largest : with_pads ? NetworkEngine::Pool::mean_with_pads : NetworkEngine::Pool::mean;
-      return std::optional(Value{nullptr, engine.pool(at, blocked_of(input), kind, *window)});
+      return std::optional(Value{nullptr, run.engine.pool(*blocked_of(input, run), kind, *window)});
     }
     if (!input.blocked) return std::optional<Value>();  // not worth a rearrangement
     if (node.op == "GlobalAveragePool") {
       Window window{{shape.begin() + 2, shape.end()}, std::vector<std::int64_t>(shape.size() - 2, 1), std::vector<std::int64_t>(shape.size() - 2, 1),
                     std::vector<std::int64_t>(shape.size() - 2, 0), std::vector<std::int64_t>(shape.size() - 2, 0), std::vector<std::int64_t>(shape.size() - 2, 1)};
-      return std::optional(Value{nullptr, engine.pool(at, input.blocked, NetworkEngine::Pool::mean, window)});
+      return std::optional(Value{nullptr, run.engine.pool(*input.blocked, NetworkEngine::Pool::mean, window)});
     }
-    if (node.op == "Relu") return std::optional(Value{nullptr, engine.rectify(at, input.blocked)});
+    if (node.op == "Relu") return std::optional(Value{nullptr, run.engine.rectify(*input.blocked)});
     if (node.op == "Add") {
       const auto other = values.find(node.inputs[1]);
       if (other == values.end() || !other->second.blocked || NetworkEngine::shape_of(*other->second.blocked) != shape) return std::optional<Value>();
-      return std::optional(Value{nullptr, engine.add(at, input.blocked, other->second.blocked, step.rectify)});
+      return std::optional(Value{nullptr, run.engine.add(*input.blocked, *other->second.blocked, step.rectify)});
     }
     return std::optional<Value>();
   }
 
-  Status run_step(std::size_t at, Values& values) {
+  Status run_step(std::size_t at, Values& values, Run& run) const {
     const Step& step = steps[at];
     bool left = false;
-    auto fast = run_blocked(at, values, left);
+    auto fast = run_blocked(at, values, run, left);
     if (!fast) return fail(fast.error());
     if (*fast && !left) {
       values[step.node.outputs[0]] = std::move(**fast);
@@ -414,7 +447,7 @@ struct OnnxSession::State {
     if (*fast)
       results->push_back(NetworkEngine::to_plain(*(*fast)->blocked));
     else
-      results = run_plain(step.node, values);
+      results = step.packed ? fail(OperatorCall{step.node, 0, {}, {}}.wrong("gets an input that is no image of single precision").value()) : run_plain(step.node, values, run);
     if (!results) return fail(results.error());
     // What was joined to a step that turned out not to be an image operator is done in plain order.
     if (!step.added.empty() || step.rectify) {
@@ -438,8 +471,9 @@ struct OnnxSession::State {
     return {};
   }
 
-  Result<std::vector<Tensor>> run_all(std::map<std::string, Tensor> given) {
+  Result<std::vector<Tensor>> run_all(std::map<std::string, Tensor> given, double multiplications_max) const {
     Values values;
+    Run run{NetworkEngine(spare.exchange(nullptr)), multiplications_max};
     for (const OnnxInput& input : graph.inputs) {
       const auto found = given.find(input.name);
       const auto wrong = [&](const std::string& what) { return fail(ErrorCode::invalid_argument, "run_onnx", "The input '" + input.name.substr(0, 64) + "' " + what + "."); };
@@ -453,7 +487,7 @@ struct OnnxSession::State {
     }
     const std::set<std::string> visible(wanted.begin(), wanted.end());
     for (std::size_t at = 0; at < steps.size(); ++at) {
-      if (auto status = run_step(at, values); !status) return fail(status.error());
+      if (auto status = run_step(at, values, run); !status) return fail(status.error());
       std::erase_if(values, [&](const auto& entry) {
         const auto last = last_use.find(entry.first);
         return !visible.contains(entry.first) && (last == last_use.end() || last->second <= at);
@@ -465,6 +499,8 @@ struct OnnxSession::State {
       if (tensor == nullptr) return fail(ErrorCode::invalid_package, "run_onnx", "The ONNX graph did not make '" + name.substr(0, 64) + "'.");
       outputs.push_back(*tensor);
     }
+    values.clear();
+    spare.store(run.engine.pool());
     return outputs;
   }
 };
@@ -501,8 +537,7 @@ Result<OnnxSession> OnnxSession::prepare(OnnxGraph graph, std::vector<std::strin
 
 Result<std::vector<Tensor>> OnnxSession::run(std::map<std::string, Tensor> inputs, double multiplications_max) const {
   try {
-    state_->multiplications_left = multiplications_max;
-    return state_->run_all(std::move(inputs));
+    return state_->run_all(std::move(inputs), multiplications_max);
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::out_of_memory, "run_onnx", "The ONNX graph needs more memory than there is.");
   } catch (const std::exception&) {

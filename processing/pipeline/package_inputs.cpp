@@ -17,20 +17,29 @@ std::optional<std::chrono::sys_days> day_of(const std::string& date) {
   return std::chrono::sys_days{day};
 }
 
+/// What a feature is called among the measurements.
+std::optional<FeatureId> id_of(const ModelPackage& package, const PackageFeature& feature) {
+  if (const auto network = package.manifest().network_of(feature))
+    return deep_feature_id(package.networks()[*network], *package.manifest().networks[*network].position_of(feature.feature));
+  auto id = FeatureId::parse(feature.feature);
+  return id ? std::optional(std::move(*id)) : std::nullopt;
+}
+
 }  // namespace
 
-std::map<std::string, double> PackageInputs::gather(const PackageManifest& manifest, const PackagePlan& plan) {
+std::map<std::string, double> PackageInputs::gather(const ModelPackage& package, const PackagePlan& plan) {
+  const PackageManifest& manifest = package.manifest();
   std::map<std::string, double> inputs;
   for (const PackageFeature& feature : manifest.features) {
     if (feature.kind == "clinical")
       if (const auto value = clinical_value(manifest, feature)) inputs[feature.id] = *value;
     if (feature.kind == "habitat")
       if (const auto value = habitat_value(plan, feature)) inputs[feature.id] = *value;
-    if (feature.kind != "radiomic" && feature.kind != "habitat") continue;
+    if (feature.kind != "radiomic" && feature.kind != "habitat" && feature.kind != "deep") continue;
     const auto task = plan.task_of.find({feature.role, feature.roi});
     if (task == plan.task_of.end()) continue;
     const Measurement* measurement = measurements_.measurement_of(task->second);
-    const auto id = FeatureId::parse(feature.feature);
+    const auto id = id_of(package, feature);
     if (measurement == nullptr || !id) continue;
     if (const auto number = measurement->features.number(*id)) inputs[feature.id] = *number;
   }

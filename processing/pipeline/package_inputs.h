@@ -21,7 +21,7 @@ class PackageInputs {
       : input_(input), series_(series), measurements_(measurements), findings_(findings), log_(log) {}
 
   /// By feature id. Clinical values that are used are noted in the findings.
-  [[nodiscard]] std::map<std::string, double> gather(const PackageManifest& manifest, const PackagePlan& plan);
+  [[nodiscard]] std::map<std::string, double> gather(const ModelPackage& package, const PackagePlan& plan);
 
   /// What the package's ranges of acquisition and volume are held against: the series in its roles, and the regions as they lie on the first
   /// of their series that was received.

@@ -34,6 +34,15 @@ void StudyMeasurements::run(TaskPool* pool) {
   }
 }
 
+Measurement& StudyMeasurements::at(std::size_t task) {
+  if (!measurement_of_task_[task]) {
+    measurement_of_task_[task] = findings_.measurements.size();
+    const MeasurementTask& wanted = tasks_[task];
+    findings_.measurements.push_back({wanted.role, region_of(wanted).name(), findings_.measured[wanted.measured].volume.reference().series_instance_uid, "", "{}", {}, {}});
+  }
+  return findings_.measurements[*measurement_of_task_[task]];
+}
+
 StudyMeasurements::MeasurementOutcome StudyMeasurements::measure_one(const MeasurementTask& task, TaskPool* pool) const {
   MeasurementOutcome outcome;
   const MeasuredSeries& series = findings_.measured[task.measured];

@@ -41,6 +41,8 @@ class StudyMeasurements {
   void run(TaskPool* pool);
   /// The values of a task after `run`; nullptr where it could not be measured.
   [[nodiscard]] const Measurement* measurement_of(std::size_t task) const { return measurement_of_task_[task] ? &findings_.measurements[*measurement_of_task_[task]] : nullptr; }
+  /// The same to add to, after `run`; an empty one where it could not be measured.
+  Measurement& at(std::size_t task);
 
  private:
   struct MeasurementOutcome {

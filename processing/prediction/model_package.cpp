@@ -422,7 +422,10 @@ Result<ModelPackage::Run> ModelPackage::run(const std::map<std::string, double>&
             continue;
           }
           const PackageFeature& feature = manifest.features[static_cast<std::size_t>(part.feature)];
-          explanation.contributions.push_back({feature.id, label_of(feature), part.value, feature.unit, part.contribution});
+          // What a deep feature is depends on its network: the label names it.
+          const auto network = manifest.network_of(feature);
+          const std::string label = label_of(feature) + (network ? " of " + content_->networks[*network].label().substr(8) : "");
+          explanation.contributions.push_back({feature.id, label, part.value, feature.unit, part.contribution});
         }
       }
       output.explanations.push_back(std::move(explanation));

@@ -81,7 +81,6 @@ TEST(Architecture, ThirdPartiesStayInTheirRooms) {
       {"DCMTK", {"dcmtk/"}, {"dicom/", "reporting/", "dicom-fixtures/"}},
       {"ITK", {"itk"}, {"processing/itk/"}},
       {"libonnx", {"onnx/", "google/protobuf/"}, {"processing/onnx/onnx_graph.cpp"}},
-      {"oneDNN", {"dnnl.hpp", "omp.h"}, {"processing/onnx/network_engine.cpp"}},
       {"Asio and Beast", {"boost/asio", "boost/beast"}, {"scp/", "node/"}},
       {"SOCI", {"soci/"}, {"node/"}},
       {"spdlog", {"spdlog/"}, {"core/log.cpp"}},

@@ -1,5 +1,6 @@
 // Runs one ONNX file on float32 inputs from raw files and writes an output: what tests/interop and the bench compare with ONNX Runtime.
-//   onnx_run MODEL.onnx OUTPUT_NAME|- OUT.raw REPEATS NAME=IN.raw:d0,d1,... [...]
+//   onnx_run MODEL.onnx OUTPUT_NAME|- OUT.raw REPEATS|- NAME=IN.raw:d0,d1,... [...]
+// REPEATS -: one run for every line that comes in, each answered with its CPU time in milliseconds, so that runs can be interleaved with another program's.
 
 #include <chrono>
 #include <cstdio>
@@ -7,6 +8,7 @@
 #include <ctime>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -59,15 +61,21 @@ int main(int argc, char** argv) {
   const std::string wanted = argv[2];
   auto session = OnnxSession::prepare(std::move(*graph), wanted == "-" ? std::vector<std::string>{} : std::vector<std::string>{wanted});
   if (!session) return std::fprintf(stderr, "%s\n", session.error().message.c_str()), 1;
-  const int repeats = std::atoi(argv[4]);
+  const bool asked = std::string(argv[4]) == "-";
+  const int repeats = asked ? std::numeric_limits<int>::max() : std::atoi(argv[4]);
   std::vector<Tensor> outputs;
   double best_cpu = 1e9;
   for (int n = 0; n < repeats; ++n) {
+    if (asked && std::fgetc(stdin) == EOF) break;
     const double started = cpu_s();
     auto result = session->run(inputs);
     if (!result) return std::fprintf(stderr, "%s\n", result.error().message.c_str()), 1;
     if (n > 0 || repeats == 1) best_cpu = std::min(best_cpu, cpu_s() - started);
     outputs = std::move(*result);
+    if (asked) {
+      std::printf("%.3f\n", (cpu_s() - started) * 1000);
+      std::fflush(stdout);
+    }
   }
   std::ofstream out(argv[3], std::ios::binary);
   for (const Tensor& tensor : outputs) {
@@ -75,6 +83,6 @@ int main(int argc, char** argv) {
     else if (tensor.type() == ElementType::float64) write<double>(tensor, out);
     else if (tensor.type() == ElementType::int64) write<std::int64_t>(tensor, out);
   }
-  std::printf("{\"cpu_ms\": %.3f}\n", best_cpu * 1000);
+  if (!asked) std::printf("{\"cpu_ms\": %.3f}\n", best_cpu * 1000);
   return 0;
 }

@@ -106,7 +106,9 @@ TEST(DeepFeatures, AreTheNamedValueOfTheNetwork) {
   const auto network = DeepNetwork::prepare(maker.bytes(), "model/a network.onnx", settings);
   ASSERT_TRUE(network) << network.error().message;
   EXPECT_EQ(network->length(), 2U);
-  EXPECT_EQ(network->label(), "a-network-" + network->sha256().substr(0, 8));
+  EXPECT_EQ(network->label().substr(0, 18), "network-a-network-");
+  EXPECT_EQ(network->label().size(), 26U);
+  EXPECT_EQ(deep_feature_id(*network, 1).str(), network->label() + "_deep_1");
   const auto features = network->extract(series(ramp()), region());
   ASSERT_TRUE(features) << features.error().message;
   double mean = 0;
@@ -143,11 +145,11 @@ TEST(DeepFeatures, RefuseANetworkThatIsNotWhatThePackageSays) {
 
 TEST(DeepFeatures, RefuseANetworkThatWouldTakeTooLong) {
   test::ModelMaker maker;
-  maker.input("image", {-1, 3, 1024, 1024}).weights("w0", {256, 3, 1, 1}, std::vector<float>(768, 0.1F)).weights("w", {256, 256, 3, 3}, std::vector<float>(589824, 0.001F)).output("c");
+  maker.input("image", {-1, 3, 512, 512}).weights("w0", {16, 3, 1, 1}, std::vector<float>(48, 0.1F)).weights("w", {64, 16, 31, 31}, std::vector<float>(984'064, 0.001F)).output("c");
   maker.node("Conv", {"image", "w0"}, {"x"});
-  test::ModelMaker::set(maker.node("Conv", {"x", "w"}, {"c"}), "pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  test::ModelMaker::set(maker.node("Conv", {"x", "w"}, {"c"}), "pads", std::vector<std::int64_t>{15, 15, 15, 15});
   DeepFeatureSettings settings;
-  settings.preparation.columns = settings.preparation.rows = 1024;
+  settings.preparation.columns = settings.preparation.rows = 512;
   EXPECT_EQ(DeepNetwork::prepare(maker.bytes(), "network.onnx", settings).error().code, ErrorCode::limit_exceeded);
 }
 

@@ -41,7 +41,11 @@ TEST(OnnxConvolution, EqualsTheSumOfProductsWhateverItsWindow) {
                                 {{1, 3, 30, 31}, {7, 7}, {2, 2}, {3, 3, 3, 3}, {1, 1}, 16, 1, ""},   {{1, 12, 14, 14}, {3, 3}, {1, 1}, {2, 2, 2, 2}, {2, 2}, 12, 4, ""},
                                 {{1, 6, 9, 8}, {2, 3}, {1, 2}, {0, 1, 1, 0}, {1, 1}, 6, 6, ""},      {{1, 4, 13, 10}, {3, 4}, {2, 2}, {}, {1, 1}, 5, 1, "SAME_UPPER"},
                                 {{1, 4, 13, 10}, {4, 3}, {3, 2}, {}, {1, 1}, 5, 1, "SAME_LOWER"},    {{1, 2, 40}, {5}, {2}, {2, 1}, {3}, 3, 1, ""},
-                                {{1, 2, 6, 7, 8}, {3, 3, 3}, {1, 2, 1}, {1, 1, 1, 1, 1, 1}, {1, 1, 1}, 4, 1, ""}};
+                                {{1, 2, 6, 7, 8}, {3, 3, 3}, {1, 2, 1}, {1, 1, 1, 1, 1, 1}, {1, 1, 1}, 4, 1, ""},
+                                // beyond one block of channels: dense, in groups that straddle blocks, one channel a group, pointwise in several bands
+                                {{1, 37, 16, 15}, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 50, 1, ""},  {{1, 40, 9, 9}, {3, 3}, {2, 2}, {1, 1, 1, 1}, {1, 1}, 60, 5, ""},
+                                {{1, 48, 8, 11}, {3, 3}, {1, 1}, {1, 1, 1, 1}, {1, 1}, 48, 48, ""},  {{1, 64, 60, 60}, {1, 1}, {1, 1}, {0, 0, 0, 0}, {1, 1}, 40, 1, ""},
+                                {{1, 300, 33, 31}, {1, 1}, {2, 2}, {0, 0, 0, 0}, {1, 1}, 35, 1, ""}, {{1, 2, 20, 20}, {5, 5}, {3, 3}, {2, 2, 2, 2}, {1, 1}, 17, 1, ""}};
   std::uint32_t seed = 1;
   for (const Case& c : cases) {
     ModelMaker maker;
@@ -125,6 +129,30 @@ TEST(OnnxSession, JoinsNormalisationsSumsAndRectifiersWithoutChangingTheResult) 
   // Written out for one element: a rectified sum is what it says.
   EXPECT_FLOAT_EQ((*apart)[0].values<float>()[77], std::max(0.0F, (*apart)[12].values<float>()[77]));
   EXPECT_FLOAT_EQ((*apart)[12].values<float>()[77], (*apart)[11].values<float>()[77] + (*apart)[3].values<float>()[77]);
+}
+
+// Enough channels for Winograd's way, odd sizes, a sum into the same memory.
+TEST(OnnxSession, SumsAndRectifiesWideConvolutionsAsItDoesApart) {
+  ModelMaker maker;
+  const std::vector<std::int64_t> shape{2, 40, 9, 7};
+  maker.input("x", {-1, 40, 9, 7}).output("y");
+  maker.weights("w1", {48, 40, 3, 3}, random_floats(48 * 40 * 9, 40, 0.05F)).weights("w2", {48, 48, 3, 3}, random_floats(48 * 48 * 9, 41, 0.05F)).weights("b", {48}, random_floats(48, 42));
+  ModelMaker::set(maker.node("Conv", {"x", "w1", "b"}, {"c1"}), "pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  maker.node("Relu", {"c1"}, {"r1"});
+  ModelMaker::set(maker.node("Conv", {"r1", "w2"}, {"c2"}), "pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  maker.node("Add", {"c2", "r1"}, {"a"});
+  maker.node("Relu", {"a"}, {"r2"});
+  maker.node("Conv", {"r2", "w2"}, {"y"});  // without pads
+  const Tensor image = floats(shape, random_floats(2 * 40 * 63, 43));
+  const auto joined = run(maker, {{"x", image}}), apart = run(maker, {{"x", image}}, {"c1", "r1", "c2", "a", "r2", "y"});
+  ASSERT_TRUE(joined) << joined.error().message;
+  ASSERT_TRUE(apart) << apart.error().message;
+  expect_close(joined->front(), apart->back(), 1e-6);
+  const auto graph = read_onnx(maker.bytes(), "test.onnx");
+  const Tensor w = graph->initialisers.at("w2");
+  const auto slow = find_operator("", "Conv")->run(OperatorCall{graph->nodes[5], 13, {&(*apart)[4], &w}, {}});
+  ASSERT_TRUE(slow);
+  expect_close(joined->front(), slow->front(), 3e-6);
 }
 
 TEST(OnnxSession, AddsWhatBroadcastsAfterAConvolution) {
