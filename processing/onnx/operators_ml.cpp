@@ -428,8 +428,8 @@ Result<std::vector<Tensor>> svm_classifier(const OperatorCall& call) {
       continue;
     }
     chosen.push_back(static_cast<std::size_t>(std::max_element(votes.begin(), votes.end()) - votes.begin()));
-    // Two classes: the pairwise decision and its negative, in this order, as ONNX Runtime writes them.
-    if (classes == 2) decisions.push_back(-decisions[0]);
+    // Two classes, as ONNX Runtime writes them: first what is positive for class 1 (the pairwise decision is so for class 0), then its negative.
+    if (classes == 2) decisions = {-decisions[0], decisions[0]};
     if (classes != 2)
       if (auto status = transform(call, decisions); !status) return fail(status.error());
     scores.insert(scores.end(), decisions.begin(), decisions.end());

@@ -53,6 +53,7 @@ def jobs():
     yield "svc, probability", scaled(SVC(probability=True, random_state=1)), 2, False, "probability", True
     yield "svc, probability, three classes", scaled(SVC(probability=True, random_state=1)), 3, False, "probability", False
     yield "svc, decision", scaled(SVC()), 2, False, "decision", False
+    yield "svc, decision, three classes", scaled(SVC()), 3, False, "decision", False
     yield "svc linear, decision", scaled(SVC(kernel="linear")), 2, False, "decision", False
     yield "logistic", scaled(LogisticRegression()), 2, False, "probability", True
     yield "logistic, three classes", scaled(LogisticRegression()), 3, False, "probability", True
@@ -97,7 +98,7 @@ def rows_of(rng, model, missing):
 
 def expected_of(model, what, rows):
     if what == "decision":
-        return model.decision_function(rows).reshape(-1, 1)
+        return model.decision_function(rows).reshape(len(rows), -1)
     if what == "value":
         return model.predict(rows).reshape(-1, 1)
     return model.predict_proba(rows)
@@ -134,9 +135,11 @@ def values_of(header, table, both):
     return values[:, 1:] if both and values.shape[1] == 2 else values
 
 
-def compare(program, work):
+def compare(program, work, only=""):
     bad = total = 0
     for name, model, classes, missing, what, zipmap in jobs():
+        if only not in name:
+            continue
         rng = np.random.default_rng(5)
         x = rng.normal(size=(420, len(FEATURES))).astype(np.float32).astype(np.float64)
         signal = x[:, 0] - 0.6 * x[:, 1] + 0.5 * x[:, 2] * x[:, 3] + 0.4 * rng.normal(size=len(x))
@@ -214,12 +217,14 @@ def compare(program, work):
             base, margin = header.index(next(h for h in header if h.startswith("prediction.base"))), header.index(next(h for h in header if h.startswith("prediction.margin")))
             suffix = header[base][len("prediction.base"):]
             shares = [n for n, h in enumerate(header) if h.startswith("prediction.shap.") and h.endswith(suffix)]
-            gap = max(abs(float(row[base]) + sum(float(row[n]) for n in shares) - float(row[margin])) for row in table)
-            ok = not outside.any() and gap < 1e-6 and len(shares) == len(FEATURES)
+            # A Gaussian process in single precision rounds a batch of rows otherwise than one row, by more than an explanation may be off: then none is shown.
+            withheld = any(row[base] == "" for row in table)
+            gap = math.inf if withheld else max(abs(float(row[base]) + sum(float(row[n]) for n in shares) - float(row[margin])) for row in table)
+            ok = not outside.any() and (gap < 1e-6 or (withheld and "process" in name and dtype == np.float32)) and len(shares) == len(FEATURES)
             bad += not ok
             shown = "refused" if runtime is None else f"{other.max():.1e}"
             print(f"{'same         ' if ok else 'DIFFERS      '} {label}: {len(every)} rows, from scikit-learn {apart.max():.1e}, from ONNX Runtime {shown}"
-                  + (f", {flips.sum()} rows as ONNX Runtime and not as scikit-learn" if flips.any() else "") + (f", {outside.sum()} ROWS AS NEITHER" if outside.any() else "") + f", explanations add up to {gap:.0e}")
+                  + (f", {flips.sum()} rows as ONNX Runtime and not as scikit-learn" if flips.any() else "") + (f", {outside.sum()} ROWS AS NEITHER" if outside.any() else "") + (", explanations withheld" if withheld else f", explanations add up to {gap:.0e}"))
     print(f"{total} packages, {bad} wrong")
     return bad
 
@@ -228,5 +233,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--only", default="", help="models whose name holds this word")
     arguments = parser.parse_args()
-    sys.exit(1 if compare(os.path.abspath(arguments.program), os.path.abspath(arguments.work)) else 0)
+    sys.exit(1 if compare(os.path.abspath(arguments.program), os.path.abspath(arguments.work), arguments.only) else 0)

@@ -14,6 +14,7 @@
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/processing/prediction/package_copy.h"
 
 namespace choana::node {
 namespace {
@@ -32,8 +33,9 @@ std::vector<ClinicalValue> invented(const processing::PackageManifest& manifest)
 
 class SeedPackages : public testing::Test {
  protected:
-  StudyFindings run(const std::string& name, const std::string& study) {
-    const std::string folder = std::string(CHOANA_SOURCE_DIR) + "/conf/models/" + name;
+  StudyFindings run(const std::string& name, const std::string& study) { return run_folder(std::string(CHOANA_SOURCE_DIR) + "/conf/models/" + name, name, study); }
+
+  StudyFindings run_folder(const std::string& folder, const std::string& name, const std::string& study) {
     const auto package = processing::ModelPackage::load(folder);
     EXPECT_TRUE(package) << to_string(package.error());
     if (!package) return {};
@@ -78,6 +80,30 @@ TEST_F(SeedPackages, PredictTheStudyOfTheDemoWhichLiesInsideTheirTrainingRanges)
     EXPECT_TRUE(primary.applicability.inside);
     for (const std::string& flag : primary.applicability.flags) ADD_FAILURE() << flag;
   }
+}
+
+TEST_F(SeedPackages, AreHarmonisedByTheSiteInTheHeadersOrGiveNoPrediction) {
+  write("study", {});
+  const test::PackageCopy copy("demo-s1-response");
+  const StudyFindings known = run_folder(copy.folder().string(), "known", "study");
+  ASSERT_EQ(known.predictions.size(), 2U);
+  // The same scanner taken for another site gives another prediction.
+  copy.replace("harmonisation.json", "\"Choana phantom\"", "\"Another\"");
+  copy.replace("harmonisation.json", "\"Choana phantom B\"", "\"Choana phantom\"");
+  copy.replace("harmonisation.json", "\"field_strength_t\":1.5", "\"field_strength_t\":3.0");
+  copy.seal();
+  const StudyFindings other = run_folder(copy.folder().string(), "other", "study");
+  ASSERT_EQ(other.predictions.size(), 2U) << other.reason.message;
+  EXPECT_NE(*other.predictions[0].margin, *known.predictions[0].margin);
+  // A scanner of no site: what the header holds, and which sites there are.
+  copy.replace("harmonisation.json", "\"Choana phantom\"", "\"Nobody's\"");
+  copy.seal();
+  const StudyFindings unknown = run_folder(copy.folder().string(), "unknown", "study");
+  EXPECT_TRUE(unknown.predictions.empty());
+  bool said = false;
+  for (const StudyIssue& issue : unknown.issues)
+    said = said || (issue.code == ErrorCode::outside_training_range && issue.text.find("'Choana phantom'") != std::string::npos && issue.text.find("(a, b, c)") != std::string::npos);
+  EXPECT_TRUE(said);
 }
 
 TEST_F(SeedPackages, TellAnEvenCompactTumourFromAnUnevenLargeOne) {

@@ -38,6 +38,19 @@ TEST(ResultJson, HoldsEveryMemberOfTheInterface) {
     EXPECT_TRUE(json.contains(member)) << member;
 }
 
+TEST(ResultJson, HoldsTheSurvivalCurveOfACoxModelAndNoneOfOthers) {
+  StudyFindings f = findings();
+  f.predictions.resize(2);
+  f.predictions[0].survival_curve = SurvivalCurve{"month", {6, 12}, {0.9, 0.75}, {12}};
+  const auto json = nlohmann::json::parse(write_result_json(f, {}, "abc"));
+  const auto& curve = json.at("predictions")[0].at("survival_curve");
+  EXPECT_EQ(curve.at("time_unit"), "month");
+  EXPECT_EQ(curve.at("time"), nlohmann::json({6, 12}));
+  EXPECT_EQ(curve.at("survival"), nlohmann::json({0.9, 0.75}));
+  EXPECT_EQ(curve.at("horizons"), nlohmann::json({12}));
+  EXPECT_FALSE(json["predictions"][1].contains("survival_curve"));
+}
+
 TEST(ResultJson, IsReadBack) {
   const auto read = read_result_json(write_result_json(findings(), {{"a.dcm", "SR-R", "1.1", "1.2", "1.3"}}, "abc"));
   ASSERT_TRUE(read);

@@ -168,6 +168,34 @@ TEST(OnnxStage, TakesAGraphOfOneRowAtATime) {
   EXPECT_EQ(*margins, (std::vector<std::vector<double>>{{2}, {-1}, {2}}));
 }
 
+// ONNX Runtime 1.31.1 on what skl2onnx 1.20.0 writes of an SVC without probabilities: the first column is scikit-learn's decision, the second its negative.
+TEST(OnnxStage, GivesTheDecisionOfATwoClassMachinePositiveForClassOne) {
+  ModelMaker maker;
+  maker.input("x", {-1, 2});
+  auto* ml = maker.model().add_opset_import();
+  ml->set_domain("ai.onnx.ml");
+  ml->set_version(3);
+  auto* node = maker.node("SVMClassifier", {"x"}, {"label", "scores"}, "ai.onnx.ml");
+  ModelMaker::set(node, "kernel_type", std::string("LINEAR"));
+  ModelMaker::set(node, "vectors_per_class", std::vector<std::int64_t>{1, 1});
+  ModelMaker::set(node, "classlabels_ints", std::vector<std::int64_t>{0, 1});
+  const std::pair<const char*, std::vector<float>> numbers[] = {{"kernel_params", {1, 0, 3}}, {"support_vectors", {1, 0, 0, 1}}, {"coefficients", {1, -1}}, {"rho", {0.5F}}};
+  for (const auto& [key, values] : numbers) {
+    auto* attribute = node->add_attribute();
+    attribute->set_name(key);
+    attribute->set_type(onnx::AttributeProto::FLOATS);
+    for (const float value : values) attribute->add_floats(value);
+  }
+  maker.output("label").output("scores");
+  const auto learner = read_model("onnx", maker.bytes(), "x.onnx", {"a", "b"});
+  ASSERT_TRUE(learner) << to_string(learner.error());
+  EXPECT_EQ(learner->outputs(), 1U);
+  EXPECT_EQ(learner->link(), Link::identity);
+  // The pair's sum a - b + 0.5 votes for class 0 where it is positive.
+  EXPECT_DOUBLE_EQ(score(*learner, {2, 1})->values[0], -1.5);
+  EXPECT_DOUBLE_EQ(score(*learner, {0, 3})->values[0], 2.5);
+}
+
 struct Damage {
   const char* what;
   std::function<void(OnnxPackage&)> change;
