@@ -7,8 +7,9 @@
 #include <string_view>
 #include <utility>
 
-#include "processing/radiomics/feature_extractor.h"
 #include "processing/radiomics/filters/filter_catalogue.h"
+#include "processing/radiomics/image_measurement.h"
+#include "processing/radiomics/region_preparation.h"
 
 namespace choana::processing {
 namespace {
@@ -76,6 +77,26 @@ Status add_all(FeatureVector& features, ImageMeasurement&& measured) {
   return {};
 }
 
+/// Local binary patterns in 3-D exist in the region alone, and an image type may measure another label: these belong to one region.
+bool sees_mask(const ImageTypeRequest& type) { return type.name == "LBP3D" || type.label; }
+
+/// The wanted features of one image type that belongs to one region.
+Status add_type(FeatureVector& features, const ImageTypeRequest& type, const PreparedRegion& prepared, const std::vector<FamilyRequest>& families, const std::set<FeatureId>& wanted,
+                TaskPool* pool) {
+  const int label = type.label.value_or(prepared.label);
+  auto derived = derive_images(type.name, {*prepared.image, prepared.intensity_mask(), label, prepared.box, pool}, type.settings);
+  if (!derived) return fail(derived.error());
+  const RegionBox other = label == prepared.label ? RegionBox{} : cut_region(prepared.intensity_mask(), label, prepared.box);
+  for (const DerivedImage& each : derived->images) {
+    const std::vector<FamilyRequest> some = families_of(families, wanted, each.name);
+    if (some.empty()) continue;
+    auto measured = measure_image(each, label == prepared.label ? prepared.region : other, prepared.box, type.settings, some, pool);
+    if (!measured) return fail(measured.error());
+    if (Status status = add_all(features, std::move(*measured)); !status) return status;
+  }
+  return {};
+}
+
 }  // namespace
 
 ExtractionProfile narrowed(const ExtractionProfile& profile, const std::set<FeatureId>& wanted) {
@@ -106,17 +127,6 @@ std::vector<Result<FeatureVector>> extract_selected(const ScalarVolume& image, s
                                                     const ExtractionProfile& profile, const std::set<FeatureId>& wanted, TaskPool* pool) {
   std::vector<Result<FeatureVector>> results(regions);
   const ExtractionProfile some = narrowed(profile, wanted);
-  // Local binary patterns in 3-D see the mask, and an image type with a label of its own another one: each region by itself.
-  const bool apart = std::any_of(some.image_types.begin(), some.image_types.end(), [](const ImageTypeRequest& type) { return type.name == "LBP3D" || type.label; });
-  if (apart) {
-    run_tasks(pool, regions, [&](std::size_t n) {
-      auto extracted = extract_features(image, region(n), label, some, pool);
-      if (!extracted) results[n] = fail(extracted.error());
-      else results[n] = std::move(extracted->features);
-    });
-    return results;
-  }
-
   std::vector<std::optional<Prepared>> prepared(regions);
   std::vector<std::unique_ptr<ScalarVolume>> owned;
   std::vector<const ScalarVolume*> images;
@@ -131,6 +141,15 @@ std::vector<Result<FeatureVector>> extract_selected(const ScalarVolume& image, s
         results[n] = fail(one.error());
         return;
       }
+      FeatureVector features;
+      for (const ImageTypeRequest& type : some.image_types) {
+        if (!sees_mask(type)) continue;
+        if (Status status = add_type(features, type, *one, some.families, wanted, pool); !status) {
+          results[n] = fail(status.error());
+          return;
+        }
+      }
+      results[n] = std::move(features);
       prepared[n] = Prepared{0, one->box, one->region, cut_region(one->morphological_mask(), label, one->box)};
       if (one->image.owned()) made[at] = std::make_unique<ScalarVolume>(*one->image);
     });
@@ -149,9 +168,7 @@ std::vector<Result<FeatureVector>> extract_selected(const ScalarVolume& image, s
   const std::vector<FamilyRequest> shapes = families_of(some.families, wanted, "original");
   run_tasks(pool, regions, [&](std::size_t n) {
     if (!prepared[n]) return;
-    FeatureVector features;
-    if (Status status = add_all(features, measure_shape(prepared[n]->shape, some.settings, shapes)); !status) results[n] = fail(status.error());
-    else results[n] = std::move(features);
+    if (Status status = add_all(*results[n], measure_shape(prepared[n]->shape, some.settings, shapes)); !status) results[n] = fail(status.error());
   });
   for (std::size_t i = 0; i < images.size(); ++i) {
     std::vector<std::size_t> here;
@@ -163,6 +180,7 @@ std::vector<Result<FeatureVector>> extract_selected(const ScalarVolume& image, s
       }
     const MaskVolume no_mask{images[i]->geometry, {}};  // no filter that is left here looks at it
     for (const ImageTypeRequest& type : some.image_types) {
+      if (sees_mask(type)) continue;
       auto derived = derive_images(type.name, {*images[i], no_mask, label, *box, pool}, type.settings);
       run_tasks(pool, here.size(), [&](std::size_t at) {
         Result<FeatureVector>& result = results[here[at]];

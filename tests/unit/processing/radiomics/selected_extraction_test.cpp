@@ -19,6 +19,7 @@ imageType:
   Logarithm: {}
   Gradient: {}
   LBP2D: {}
+  LBP3D: {}
 featureClass: {shape: , firstorder: , glcm: [Contrast, JointEntropy], glszm: [ZoneEntropy]}
 )";
 
@@ -40,7 +41,7 @@ MaskVolume smaller(const MaskVolume& mask, int by) {
 
 TEST(SelectedExtraction, GivesTheValuesOfTheWholeExtractionOfEachRegion) {
   const auto wanted = ids({"original_shape_MeshVolume", "original_firstorder_Kurtosis", "wavelet-HHL_glcm_Contrast", "log-sigma-2-0-mm-3D_firstorder_Mean", "square_glszm_ZoneEntropy",
-                           "logarithm_firstorder_Entropy", "gradient_glcm_JointEntropy", "lbp-2D_firstorder_Entropy"});
+                           "logarithm_firstorder_Entropy", "gradient_glcm_JointEntropy", "lbp-2D_firstorder_Entropy", "lbp-3D-k_glszm_ZoneEntropy"});
   for (const char* setting : {"binWidth: 20", "binWidth: 20, resampledPixelSpacing: [1.3, 1.3, 1.3]", "binWidth: 20, preCrop: true, padDistance: 3", "binWidth: 20, normalize: true, normalizeScale: 100"})
     for (const std::uint32_t seed : {1U, 2U}) {
       SCOPED_TRACE(testing::Message() << setting << ", seed " << seed);
