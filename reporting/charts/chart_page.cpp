@@ -403,10 +403,12 @@ void PageDrawer::explanation(Canvas& canvas, const Box& box, const Prediction& p
     return;
   }
   // Legend: which side is which.
-  const std::string space = e.space == "probability" ? t_.probability_space : e.space.empty() || e.space == "margin" ? t_.margin_space : e.space;
+  // The margin of a Cox model is its log hazard: what raises it lowers the survival that the page shows.
+  const bool hazard = p.survival_curve.has_value();
+  const std::string space = e.space == "probability" ? t_.probability_space : !e.space.empty() && e.space != "margin" ? e.space : hazard ? t_.hazard_space : t_.margin_space;
   {
     double right = x + width;
-    for (const auto& [colour, text] : {std::pair{raising, t_.raises}, std::pair{lowering, t_.lowers}}) {
+    for (const auto& [colour, text] : {std::pair{raising, hazard ? t_.raises_risk : t_.raises}, std::pair{lowering, hazard ? t_.lowers_risk : t_.lowers}}) {
       const double w = canvas.text_width(text, style(18, plain)) + 2;
       canvas.text(right - w, box.y + 13, w, text, style(18, plain));
       canvas.fill({right - w - 22, box.y + 17, 14, 14}, colour, 2);
@@ -666,8 +668,8 @@ ChartPage PageDrawer::prediction_page(const Prediction& prediction, std::size_t 
 std::string PageDrawer::time_text(double time, const std::string& unit) const {
   char number[48];
   std::snprintf(number, sizeof number, "%.6g", time);
-  if (chinese_) return number + std::string(unit == "month" ? " 个月" : unit == "day" ? " 天" : unit == "year" ? " 年" : " " + unit);
-  return number + std::string(" ") + unit + (time == 1 || unit.empty() ? "" : "s");
+  if (chinese_) return number + std::string(unit == "month" ? " 个月" : unit == "day" ? " 天" : unit == "year" ? " 年" : unit.empty() ? "" : " " + unit);
+  return number + (unit.empty() ? std::string() : " " + unit + (time == 1 ? "" : "s"));
 }
 
 // The survival function as steps, the asked times marked, their percentages in words above the plot.
@@ -721,7 +723,7 @@ void PageDrawer::survival(Canvas& canvas, const Box& box, const SurvivalCurve& c
     canvas.text(std::min(px - tick_width / 2, box.right() - 8 - tick_width), plot.bottom() + 8, tick_width, fixed_text(step * n, decimals), style(18, muted, false, Align::centre));
   }
   const std::string unit = chinese_ ? (curve.time_unit == "month" ? "月" : curve.time_unit == "day" ? "天" : curve.time_unit == "year" ? "年" : curve.time_unit) : curve.time_unit + (curve.time_unit.empty() ? "" : "s");
-  canvas.text(plot.x, plot.bottom() + 32, plot.width, fill_in(t_.time_axis, "unit", unit), style(18, muted, false, Align::centre));
+  canvas.text(plot.x, plot.bottom() + 32, plot.width, unit.empty() ? t_.time_axis_plain : fill_in(t_.time_axis, "unit", unit), style(18, muted, false, Align::centre));
   for (const double horizon : horizons)
     for (double py = place_y(at(horizon)); py < plot.bottom(); py += 10) canvas.line(place_x(horizon), py, place_x(horizon), std::min(py + 5, plot.bottom()), amber, 2);
   std::vector<std::array<double, 2>> line{{place_x(0), place_y(1)}};
@@ -811,7 +813,7 @@ void PageDrawer::applicability(Canvas& canvas, const Box& box, const Applicabili
   double y = box.y + 48;
   TextStyle words = style(18, applicability.inside ? plain : amber);
   words.lines = 2;
-  y += canvas.text(x, y, width, applicability.inside ? t_.inside_training : t_.outside_training, words) + 8;
+  y += canvas.text(x, y, width, !applicability.inside ? t_.outside_training : applicability.flags.empty() ? t_.inside_training : t_.inside_with_flags, words) + 8;
   for (std::size_t n = 0; n < applicability.flags.size(); ++n) {
     TextStyle flag = style(18, plain);
     const bool last = n + 1 == applicability.flags.size();
@@ -846,10 +848,11 @@ ChartPage PageDrawer::reliability_page(const std::vector<const Prediction*>& out
     applicability(canvas, {margin, y + height - flags, width, flags}, first.applicability);
     if (with_interval != nullptr) robustness(canvas, {right, y, right_width, height}, outputs);
   } else if (with_interval != nullptr) {
-    robustness(canvas, {margin, y, left, height}, outputs);
-    applicability(canvas, {right, y, right_width, height}, first.applicability);
+    const double needed = first.applicability.flags.size() > 4 || outputs.size() > 2 || with_interval->robustness->moved.size() > 6 ? height : 440;
+    robustness(canvas, {margin, y, left, needed}, outputs);
+    applicability(canvas, {right, y, right_width, needed}, first.applicability);
   } else {
-    applicability(canvas, {margin, y, all, height}, first.applicability);
+    applicability(canvas, {margin, y, all, std::min(height, 100.0 + 60.0 * static_cast<double>(first.applicability.flags.size()))}, first.applicability);
   }
   footer(canvas, &first, "");
   ChartPage page = finish(canvas, "reliability" + (number == 0 ? std::string() : "-" + std::to_string(number + 1)), title,

@@ -18,6 +18,10 @@ ChartTexts english() {
   t.survival_title = "Predicted survival";
   t.survival_axis = "Survival (%)";
   t.time_axis = "Time ({unit})";
+  t.time_axis_plain = "Time";
+  t.hazard_space = "log hazard";
+  t.raises_risk = "raises the risk";
+  t.lowers_risk = "lowers it";
   t.if_redrawn = "If the region were redrawn";
   t.redrawn_note = "{used} of {count} regions shifted, turned, grown and shrunk ({mm} mm, {deg}°, boundary {edge} mm; standard deviations) could be predicted; the bar spans {share} % of them. "
                    "Not a confidence interval of the model.";
@@ -26,6 +30,7 @@ ChartTexts english() {
   t.kept_features = "Not measured again:";
   t.more_features = "and {n} more";
   t.applicability_title = "Is the case like the training data?";
+  t.inside_with_flags = "It counts as such by the model's rule, but:";
   t.inside_training = "Within the range of the training data";
   t.outside_training = "Unlike the training data";
   t.more_flags = "(and {n} more)";
@@ -93,6 +98,10 @@ ChartTexts chinese() {
   t.survival_title = "预测生存曲线";
   t.survival_axis = "生存概率（%）";
   t.time_axis = "时间（{unit}）";
+  t.time_axis_plain = "时间";
+  t.hazard_space = "对数风险";
+  t.raises_risk = "升高风险";
+  t.lowers_risk = "降低风险";
   t.if_redrawn = "若感兴趣区勾画略有不同";
   t.redrawn_note = "对感兴趣区作 {count} 次小幅平移、旋转、扩大或缩小（{mm} mm，{deg}°，边界 {edge} mm，均为标准差），其中 {used} 次可预测；横条包含其中的 {share} %。这不是模型的置信区间。";
   t.moved_features = "变动较大的特征：";
@@ -100,6 +109,7 @@ ChartTexts chinese() {
   t.kept_features = "未随扰动重新测量：";
   t.more_features = "另有 {n} 个";
   t.applicability_title = "该病例与训练数据是否一致？";
+  t.inside_with_flags = "按模型的规则仍视为一致，但须注意：";
   t.inside_training = "在训练数据范围之内";
   t.outside_training = "与训练数据不一致";
   t.more_flags = "（另有 {n} 项）";

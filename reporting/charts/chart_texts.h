@@ -10,7 +10,7 @@ struct ChartTexts {
   std::string research_only, demonstration;
   std::string prediction_subtitle, measurement_title, measurement_subtitle, not_analysed;
   std::string threshold, interval, inside_training, outside_training, more_flags;
-  std::string interval_robust, reliability_subtitle, survival_title, survival_axis, time_axis, if_redrawn, redrawn_note, moved_features, none_moved, kept_features, more_features, applicability_title;
+  std::string interval_robust, reliability_subtitle, survival_title, survival_axis, time_axis, time_axis_plain, hazard_space, raises_risk, lowers_risk, if_redrawn, redrawn_note, moved_features, none_moved, kept_features, more_features, applicability_title, inside_with_flags;
   std::string explanation, other_features, base, output, margin_space, probability_space, raises, lowers, no_explanation;
   std::string regions, region, series, volume, diameter, sphericity, mean, entropy, skewness, p10, p90, contrast, homogeneity, surface, not_computed;
   std::string slice, model, performance, settings, run, status_demonstration, status_research, status_clinical;

@@ -143,8 +143,9 @@ double survival_at(const SurvivalCurve& curve, double time) {
 }
 
 std::string ReportTexts::time(double time, const std::string& unit) const {
+  if (unit.empty()) return printed("%.6g", time);
   if (chinese_) return printed("%.6g", time) + (unit == "month" ? " 个月" : unit == "day" ? " 天" : unit == "year" ? " 年" : " " + unit);
-  return printed("%.6g", time) + " " + unit + (time == 1 || unit.empty() ? "" : "s");
+  return printed("%.6g", time) + " " + unit + (time == 1 ? "" : "s");
 }
 
 std::string ReportTexts::survival(const SurvivalCurve& curve) const {
@@ -161,13 +162,14 @@ std::string ReportTexts::survival(const SurvivalCurve& curve) const {
   }
   if (!text.empty())
     lines.push_back((chinese_ ? "生存函数（" + time(steps > 0 ? curve.time[steps - 1] : 0, curve.time_unit) + "内 " + std::to_string(shown) + "/" + std::to_string(steps) + " 个台阶，时间：概率）：" + text
-                              : "Steps (" + std::to_string(shown) + " of " + std::to_string(steps) + ", time in " + curve.time_unit + "s: survival): " + text));
+                              : "Steps (" + std::to_string(shown) + " of " + std::to_string(steps) + ", time" + (curve.time_unit.empty() ? std::string() : " in " + curve.time_unit + "s") + ": survival): " + text));
   return joined(lines, "\n");
 }
 
 std::string ReportTexts::applicability(const Applicability& applicability) const {
+  if (applicability.inside && applicability.flags.empty()) return chinese_ ? "在训练数据范围之内。" : "Inside the range of the training data.";
   if (applicability.inside)
-    return (chinese_ ? "在训练数据范围之内。" : "Inside the range of the training data.") + (applicability.flags.empty() ? "" : " " + joined(applicability.flags, " "));
+    return (chinese_ ? "按模型的规则仍视为在训练数据范围之内，但须注意：" : "Counted as inside the range of the training data by the model's rule, but: ") + joined(applicability.flags, " ");
   return (chinese_ ? "超出训练数据范围，预测不可靠：" : "OUTSIDE the range of the training data; the prediction is not reliable: ") + joined(applicability.flags, " ");
 }
 

@@ -266,7 +266,7 @@ TEST(ChartPages, KeepLongNamesAndStrangeCurvesWithinThePage) {
   const std::string word(120, 'W');
   const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<SurvivalCurve> curves{{"month", {}, {}, {}}, {"day", {}, {}, {365, 1095}}, {"year", {1}, {0.5}, {}}, {word, {1, 2, 3}, {nan, infinity, -4}, {1e300, nan, -1, infinity}},
-                                          {"month", {12, 24, 36, 48}, {0.9, 0.8, 0.75, 0.6}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}, {"day", {1e-9}, {0.99}, {}}};
+                                          {"", {12, 24, 36, 48}, {0.9, 0.8, 0.75, 0.6}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}, {"day", {1e-9}, {0.99}, {}}};
   for (const char* language : {"en", "zh"})
     for (const SurvivalCurve& curve : curves) {
       auto findings = phantom_findings({"T2"});

@@ -210,6 +210,24 @@ TEST(RegionPerturbation, TurnsAboutTheCentreOfMass) {
   }
 }
 
+TEST(RegionPerturbation, KeepsTheVolumeInTheMean) {
+  for (const Grid& one : grids) {
+    SCOPED_TRACE(one.name);
+    const VolumeGeometry grid = geometry(one);
+    const Vector3 centre = middle(grid);
+    const RegionOfInterest region = region_where(grid, [&](const Vector3& p) { return norm(p - centre) < 13 + 2 * std::sin(3 * std::atan2(p[1] - centre[1], p[0] - centre[0])); });
+    const PerturbableRegion perturbable(region);
+    double rigid = 0, all = 0;
+    constexpr int draws = 24;
+    for (int n = 0; n < draws; ++n) {
+      rigid += perturbable.perturbed(draw_perturbation({0.5, 2, 0}, 1, "primary", static_cast<std::uint64_t>(n))).value().volume_ml() / region.volume_ml() / draws;
+      all += perturbable.perturbed(draw_perturbation({0.5, 2, 0.5}, 1, "primary", static_cast<std::uint64_t>(n))).value().volume_ml() / region.volume_ml() / draws;
+    }
+    EXPECT_NEAR(rigid, 1, 0.01);
+    EXPECT_NEAR(all, 1, 0.06) << "24 draws of growth have a mean of their own";
+  }
+}
+
 TEST(RegionPerturbation, TakesARegionAtTheEdgeOfTheImageToGoOn) {
   const VolumeGeometry grid = geometry(grids[0]);
   const RegionOfInterest region = region_where(grid, [&](const Vector3& p) { return grid.patient_to_index(p)[0] < 20; });
