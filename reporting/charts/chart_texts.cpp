@@ -21,7 +21,7 @@ ChartTexts english() {
   t.time_axis_plain = "Time";
   t.hazard_space = "log hazard";
   t.raises_risk = "raises the risk";
-  t.lowers_risk = "lowers it";
+  t.lowers_risk = "lowers the risk";
   t.if_redrawn = "If the region were redrawn";
   t.redrawn_note = "{used} of {count} regions shifted, turned, grown and shrunk ({mm} mm, {deg}°, boundary {edge} mm; standard deviations) could be predicted; the bar spans {share} % of them. "
                    "Not a confidence interval of the model.";
