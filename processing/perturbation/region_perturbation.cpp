@@ -124,7 +124,7 @@ PerturbableRegion::PerturbableRegion(const RegionOfInterest& region) : region_(r
   for (int k = 0; k < size_[2]; ++k)
     for (int j = 0; j < size_[1]; ++j)
       for (int i = 0; i < size_[0]; ++i) share.push_back(region.mask()[grid.offset(lower_[0] + i, lower_[1] + j, lower_[2] + k)] != 0 ? 1.0 : 0.0);
-  const std::vector<double> sides = share;
+  const std::vector<std::uint8_t> sides(share.begin(), share.end());
   for (std::size_t axis = 0; axis < 3; ++axis) smooth(share, size_, axis);
   // Where the boundary is flat its deviates are linear, so that differences over two voxels give its direction exactly.
   std::vector<double>& deviate = share;
@@ -151,13 +151,14 @@ PerturbableRegion::PerturbableRegion(const RegionOfInterest& region) : region_(r
         distance_mm_[at] = sigma_mm * deviate[at];
       }
   // Smoothing draws curved boundaries inwards. The level that encloses as many voxels as were drawn makes up for it.
-  std::vector<double> ordered = distance_mm_;
+  std::vector<double>& ordered = share;  // its memory serves again: boxes may be large
+  ordered = distance_mm_;
   const auto last_inside = ordered.begin() + static_cast<std::ptrdiff_t>(region.voxels()) - 1;
   std::nth_element(ordered.begin(), last_inside, ordered.end(), std::greater<>());
   const double level = *last_inside;
   for (at = 0; at < distance_mm_.size(); ++at) {
     const double distance = distance_mm_[at] - level;
-    distance_mm_[at] = sides[at] > 0 ? std::max(distance, side_kept_voxels * finest) : std::min(distance, -side_kept_voxels * finest);
+    distance_mm_[at] = sides[at] != 0 ? std::max(distance, side_kept_voxels * finest) : std::min(distance, -side_kept_voxels * finest);
   }
 }
 
