@@ -110,6 +110,9 @@ Result<std::vector<double>> apply_combat(const CombatParameters& parameters, std
     for (std::size_t c = 0; c < covariates.size(); ++c) centre += parameters.covariates[c].beta[f] * covariates[c];
     const double sigma = std::sqrt(parameters.sigma2[f]);
     harmonised.push_back(((values[f] - centre) / sigma - site->gamma[f]) / std::sqrt(site->delta[f]) * sigma + centre);
+    // A value that is there must not look like a missing one afterwards.
+    if (!std::isnan(values[f]) && !std::isfinite(harmonised.back()))
+      return fail(ErrorCode::not_computable, step, "The harmonised value of '" + parameters.features[f].substr(0, 128) + "' is not a finite number.");
   }
   return harmonised;
 }

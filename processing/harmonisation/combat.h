@@ -58,7 +58,8 @@ struct CombatParameters {
 
 /// Harmonised values of one case: z = (x - alpha - beta c) / sigma, z' = (z - gamma) / sqrt(delta), x' = z' sigma + alpha + beta c.
 /// site: a known name; any other falls under `unknown_site`. values: one a feature; NaN stays NaN. covariates: one a covariate, finite.
-/// Errors: not_found (unknown site, refused), invalid_argument (lengths), missing_value (a covariate is not there).
+/// Errors: not_found (unknown site, refused), invalid_argument (lengths), missing_value (a covariate is not there),
+/// not_computable (a value becomes infinite).
 [[nodiscard]] Result<std::vector<double>> apply_combat(const CombatParameters& parameters, std::string_view site, const std::vector<double>& values,
                                                        const std::vector<double>& covariates);
 

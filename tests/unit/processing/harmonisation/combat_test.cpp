@@ -51,6 +51,18 @@ Figures with_covariates() {
   return figures;
 }
 
+TEST(Combat, NeverMakesAMissingValueOfOneThatIsThere) {
+  CombatParameters p;
+  p.features = {"f"};
+  p.alpha = {0};
+  p.sigma2 = {1e-300};
+  p.covariates = {{"c", {1e300}}};
+  p.sites = {{"A", {}, {0}, {1e-300}}};
+  EXPECT_EQ(apply_combat(p, "A", {1}, {1e300}).error().code, ErrorCode::not_computable);
+  EXPECT_EQ(apply_combat(p, "A", {1e300}, {0}).error().code, ErrorCode::not_computable);
+  EXPECT_TRUE(std::isnan(apply_combat(p, "A", {std::numeric_limits<double>::quiet_NaN()}, {0})->front())) << "a missing one stays missing";
+}
+
 TEST(Combat, GivesTheRowsOfTheFitBack) {
   for (const Figures& figures : {without_covariates(), with_covariates()}) {
     ASSERT_TRUE(check_combat(figures.parameters));
