@@ -848,7 +848,7 @@ ChartPage PageDrawer::reliability_page(const std::vector<const Prediction*>& out
     applicability(canvas, {margin, y + height - flags, width, flags}, first.applicability);
     if (with_interval != nullptr) robustness(canvas, {right, y, right_width, height}, outputs);
   } else if (with_interval != nullptr) {
-    const double needed = first.applicability.flags.size() > 4 || outputs.size() > 2 || with_interval->robustness->moved.size() > 6 ? height : 440;
+    const double needed = first.applicability.flags.size() > 4 || outputs.size() > 2 ? height : 470;
     robustness(canvas, {margin, y, left, needed}, outputs);
     applicability(canvas, {right, y, right_width, needed}, first.applicability);
   } else {

@@ -114,14 +114,14 @@ std::string ReportTexts::robustness(const Prediction& prediction) const {
   const Robustness& how = *prediction.robustness;
   std::string text;
   if (chinese_) {
-    text = "对感兴趣区作 " + std::to_string(how.count) + " 次小幅扰动（平移 " + readable(how.translation_mm) + " mm，旋转 " + readable(how.rotation_deg) + "°，边界 " + readable(how.boundary_mm) +
+    text = "对感兴趣区作 " + std::to_string(how.count) + " 次小幅扰动（平移 " + printed("%.3g", how.translation_mm) + " mm，旋转 " + printed("%.3g", how.rotation_deg) + "°，边界 " + printed("%.3g", how.boundary_mm) +
            " mm，均为标准差），其中 " + std::to_string(how.used) + " 次可计算。";
     if (prediction.interval_low && prediction.interval_high)
       text += printed("%.4g", 100 * how.coverage) + " % 的扰动预测位于 " + readable(*prediction.interval_low, prediction.unit) + " 至 " + readable(*prediction.interval_high, prediction.unit) + "。";
     text += "这只说明结果对勾画的依赖程度，不是模型的置信区间。";
   } else {
-    text = std::to_string(how.used) + " of " + std::to_string(how.count) + " perturbed regions (shift " + readable(how.translation_mm) + " mm, rotation " + readable(how.rotation_deg) +
-           " degrees, boundary " + readable(how.boundary_mm) + " mm, standard deviations) could be measured and predicted.";
+    text = std::to_string(how.used) + " of " + std::to_string(how.count) + " perturbed regions (shift " + printed("%.3g", how.translation_mm) + " mm, rotation " + printed("%.3g", how.rotation_deg) +
+           " degrees, boundary " + printed("%.3g", how.boundary_mm) + " mm, standard deviations) could be measured and predicted.";
     if (prediction.interval_low && prediction.interval_high)
       text += " " + printed("%.4g", 100 * how.coverage) + " % of their predictions lie between " + readable(*prediction.interval_low, prediction.unit) + " and " +
               readable(*prediction.interval_high, prediction.unit) + ".";
