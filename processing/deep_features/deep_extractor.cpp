@@ -54,7 +54,7 @@ struct DeepNetwork::State {
   std::string name, sha256, label, input;
   DeepFeatureSettings settings;
   OnnxSession session;
-  std::size_t length = 0;
+  std::vector<float> ramp_output;
 };
 
 Result<DeepNetwork> DeepNetwork::prepare(std::string_view onnx, const std::string& name, DeepFeatureSettings settings) {
@@ -79,12 +79,13 @@ Result<DeepNetwork> DeepNetwork::prepare(std::string_view onnx, const std::strin
   if (!tried) return fail(tried.error());
   const std::string digest = sha256_hex(onnx);
   std::string label = label_of(name, digest, settings);
-  return DeepNetwork(std::make_shared<const State>(State{name, digest, std::move(label), input, std::move(settings), std::move(*session), tried->size()}));
+  return DeepNetwork(std::make_shared<const State>(State{name, digest, std::move(label), input, std::move(settings), std::move(*session), std::move(*tried)}));
 }
 
 const std::string& DeepNetwork::sha256() const { return state_->sha256; }
 const DeepFeatureSettings& DeepNetwork::settings() const { return state_->settings; }
-std::size_t DeepNetwork::length() const { return state_->length; }
+std::size_t DeepNetwork::length() const { return state_->ramp_output.size(); }
+const std::vector<float>& DeepNetwork::ramp_output() const { return state_->ramp_output; }
 const std::string& DeepNetwork::label() const { return state_->label; }
 
 Result<DeepFeatures> DeepNetwork::extract(const SeriesVolume& series, const RegionOfInterest& region) const {

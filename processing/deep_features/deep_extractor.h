@@ -40,6 +40,8 @@ class DeepNetwork {
   [[nodiscard]] const DeepFeatureSettings& settings() const;
   /// Number of features.
   [[nodiscard]] std::size_t length() const;
+  /// What the network gave for the ramp: in every row and channel, column x of w is x / w - 0.5 in single precision.
+  [[nodiscard]] const std::vector<float>& ramp_output() const;
   /// Names a network, with the way its image is made, in results: "network-resnet50-1a2b3c4d". Another file or another preparation has another label.
   [[nodiscard]] const std::string& label() const;
 

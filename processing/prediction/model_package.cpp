@@ -163,6 +163,27 @@ Status read_extraction(PackageManifest& manifest, const PackageFiles& files) {
   return {};
 }
 
+// The network gives here what it gave where the package was made: values of some of its features for a ramp.
+Status check_network(const PackageManifest& manifest, const RequiredNetwork& required, const DeepNetwork& network, const PackageFiles& files) {
+  if (required.check_file.empty()) return {};
+  const std::string* csv = files.find(required.check_file);
+  if (csv == nullptr) return refuse("deep names the check " + required.check_file.substr(0, 128) + ", which the package does not hold.");
+  const auto table = read_table(*csv, required.check_file, 100'000, 2);
+  if (!table) return fail(table.error());
+  if (table->columns != std::vector<std::string>{"feature", "value"} || table->rows.empty()) return refuse(required.check_file + " must have the columns feature and value, and rows.");
+  for (const auto& row : table->rows) {
+    const auto position = required.position_of(row[0]);
+    const auto expected = parse_number(row[1]);
+    if (!position || *position >= network.length() || !expected) return refuse(required.check_file + " has the row '" + row[0].substr(0, 64) + "', which is no value of the network " + required.file + ".");
+    const double got = network.ramp_output()[*position];
+    if (!(std::abs(got - *expected) <= manifest.deep_tolerance * std::max(1.0, std::abs(*expected))))
+      return fail(ErrorCode::selftest_mismatch, "admit_package",
+                  "The network " + required.file + " gives " + print_number(got) + " for " + row[0] + " of the ramp, but " + required.check_file + " expects " + print_number(*expected) +
+                      ": it computes something else here than where the package was made.");
+  }
+  return {};
+}
+
 // Every network that the manifest names, tried once; every deep feature lies within its network's output.
 Result<std::vector<DeepNetwork>> read_networks(const PackageManifest& manifest, const PackageFiles& files) {
   std::vector<DeepNetwork> networks;
@@ -171,6 +192,7 @@ Result<std::vector<DeepNetwork>> read_networks(const PackageManifest& manifest, 
     if (bytes == nullptr) return refuse("deep names the network " + required.file.substr(0, 128) + ", which the package does not hold.");
     auto network = DeepNetwork::prepare(*bytes, required.file, required.settings);
     if (!network) return fail(network.error());
+    if (auto status = check_network(manifest, required, *network, files); !status) return fail(status.error());
     networks.push_back(std::move(*network));
   }
   for (const PackageFeature& feature : manifest.features) {

@@ -70,6 +70,7 @@ struct RequiredNetwork {
   std::string on;                // role of the series
   std::string of;                // region, as inputs.rois names it
   std::string file;              // ONNX, relative to the package
+  std::string check_file;        // what the network must give for a ramp (DeepNetwork::ramp_output); empty: nothing is stated
   DeepFeatureSettings settings;
   std::string scheme;            // canonical JSON of all of this
 
@@ -220,6 +221,7 @@ struct PackageManifest {
   GuardSpec guard;
   std::optional<RobustnessSpec> robustness;
   double selftest_tolerance = 1e-12;  // relative to max(1, |expected|), of every stage
+  double deep_tolerance = 1e-4;       // relative to max(1, |expected|), of the networks' checks
   std::string key_id;                 // of the key that signed the package: "ed25519:" and the public key in base64; empty: unsigned
   // files named by the manifest, relative to the package
   std::string features_file;

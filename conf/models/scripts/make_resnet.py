@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Make an ONNX image network of ResNet50's structure with seeded random weights: for demonstration packages, tests and benches.
 
-    python3 make_resnet.py NETWORK.onnx [--width 7] [--classes 1000] [--fold] [--opset 13] [--seed 1]
+    python3 make_resnet.py NETWORK.onnx [--width 7] [--classes 1000] [--fold] [--opset 13] [--seed 1] [--check CHECK.csv]
 
-Needs numpy and onnx. `--width` is the number of channels after the first convolution: 64 is ResNet50 as published (25.6 million
+Needs numpy and onnx; `--check` (what ONNX Runtime gives for the ramp of `deep.check`) needs onnxruntime too. `--width` is the number of channels after the first convolution: 64 is ResNet50 as published (25.6 million
 weights, 102 MB); 7 keeps all its layers and 1,000 logits in 2.1 MB. The weights are random numbers: such a network tells images
 apart, and means nothing. Real weights come from whoever trained them (torch.onnx.export writes the same graph).
 """
@@ -77,6 +77,15 @@ def make_resnet(width=64, classes=1000, folded=False, opset=13, seed=1, size=224
     return model
 
 
+def write_check(model, file, name="deep", first_index=0, size=224):
+    """The values that ONNX Runtime gives for a ramp: column x of w is x / w - 0.5 in every row and channel."""
+    import onnxruntime
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    row = np.arange(size, dtype=np.float32) / np.float32(size) - np.float32(0.5)
+    values = session.run(["logits"], {"input": np.broadcast_to(row, (1, 3, size, size)).copy()})[0][0]
+    file.write_text("feature,value\n" + "".join(f"{name}_{n + first_index},{float(v)!r}\n" for n, v in enumerate(values)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("network", type=pathlib.Path)
@@ -85,9 +94,13 @@ def main():
     parser.add_argument("--fold", action="store_true", help="fold BatchNormalization into the convolutions")
     parser.add_argument("--opset", type=int, default=13)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--check", type=pathlib.Path, help="write what the network gives for the ramp, as `deep.check` of a manifest wants it")
+    parser.add_argument("--name", default="deep", help="of the features in the check")
     arguments = parser.parse_args()
     model = make_resnet(arguments.width, arguments.classes, arguments.fold, arguments.opset, arguments.seed)
     arguments.network.write_bytes(model.SerializeToString(deterministic=True))
+    if arguments.check:
+        write_check(model, arguments.check, arguments.name)
 
 
 if __name__ == "__main__":

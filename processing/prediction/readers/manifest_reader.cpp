@@ -447,6 +447,7 @@ void read_one_network(Section& one, PackageManifest& manifest) {
   else if (std::find(roi->of_roles.begin(), roi->of_roles.end(), network.on) == roi->of_roles.end())
     one.complain("of", "names a region that is not asked for on " + network.on);
   network.file = one.text("network");
+  network.check_file = one.text("check", false);
   how.input = one.text("input", false, 256);
   how.output = one.text("output", false, 256);
   how.first_index = one.integer("first_index", 0, 1).value_or(0);
@@ -726,7 +727,10 @@ void read_selftest(Section& root, PackageManifest& manifest) {
     if (*stages < 0 || *stages > 1e-3) tolerance.complain("stages", "must lie between 0 and 0.001");
   }
   tolerance.skip("radiomic");
-  tolerance.skip("deep");
+  if (const auto deep = tolerance.number("deep")) {
+    manifest.deep_tolerance = *deep;
+    if (*deep < 0 || *deep > 1e-3) tolerance.complain("deep", "must lie between 0 and 0.001");
+  }
   tolerance.finish();
   selftest.finish();
 }

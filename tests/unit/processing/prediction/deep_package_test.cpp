@@ -71,6 +71,29 @@ TEST(DeepPackage, IsRefusedWhenFeaturesAndNetworkDoNotFit) {
   }
 }
 
+TEST(DeepPackage, ProvesItsNetworkOnARamp) {
+  const test::DeepPackage copy;
+  const auto package = ModelPackage::load(copy.folder());
+  ASSERT_TRUE(package);
+  const double value = package->networks()[0].ramp_output()[4];  // self: that both sides are held against each other
+  char line[80];
+  const auto with = [&](double stated) {
+    const test::DeepPackage checked;
+    checked.replace("manifest.yaml", "network: model/network.onnx", "network: model/network.onnx, check: model/check.csv");
+    std::snprintf(line, sizeof line, "feature,value\ndeep_4,%.17g\n", stated);
+    checked.write("model/check.csv", line);
+    return refusal(checked);
+  };
+  EXPECT_EQ(with(value), "");
+  EXPECT_EQ(with(value + 5e-5), "");
+  EXPECT_NE(with(value + 1e-3).find("it computes something else here"), std::string::npos);
+  const test::DeepPackage checked;
+  checked.replace("manifest.yaml", "network: model/network.onnx", "network: model/network.onnx, check: model/check.csv");
+  EXPECT_NE(refusal(checked).find("model/check.csv, which the package does not hold"), std::string::npos);
+  checked.write("model/check.csv", "feature,value\ndeep_6,1\n");
+  EXPECT_NE(refusal(checked).find("no value of the network"), std::string::npos);
+}
+
 TEST(DeepPackage, IsRefusedWhenItsManifestSaysWhatCannotBe) {
   const std::vector<std::tuple<const char*, const char*, const char*>> wrongs{
       {"margin_mm", "margin_m", "Did you mean"},      {"on: T2", "on: T1", "names the role 'T1'"},          {"of: primary", "of: node", "names the region 'node'"},
