@@ -49,17 +49,29 @@ int depth_of(const DecisionTree& tree) {
 // it, its factor F = z (1 - t) + t is replaced: t becomes t / F, and the share is weighted by z / F^2. Where the row
 // failed it, the product is 0 with the feature known: G(n) = M and nothing is shared. So one pass up (G) and one down (P)
 // of a few products a split do, without a division but after repeated features; nothing is subtracted from a product.
+
+// Four quadrature nodes, and the same as a register of the CPU.
+struct alignas(32) Lanes {
+  double of[4] = {};
+};
+using Four = double __attribute__((vector_size(32), may_alias));
+
 struct Nodes {
-  std::vector<double> t, u, w;  // t, 1 - t and weight; a multiple of four, filled up with weight 0
+  std::vector<Lanes> t, u, w;  // t, 1 - t and weight; a multiple of four, filled up with weight 0
   std::size_t fours = 1;
 };
 
 Nodes nodes_for(std::size_t distinct) {
   const Quadrature quadrature = gauss_legendre(std::max<std::size_t>(1, (distinct + 1) / 2));
-  Nodes nodes{quadrature.nodes, {}, quadrature.weights, (quadrature.nodes.size() + 3) / 4};
-  nodes.t.resize(4 * nodes.fours, 0.5);
-  nodes.w.resize(4 * nodes.fours, 0.0);
-  for (const double t : nodes.t) nodes.u.push_back(1 - t);
+  Nodes nodes;
+  nodes.fours = (quadrature.nodes.size() + 3) / 4;
+  for (auto* lanes : {&nodes.t, &nodes.u, &nodes.w}) lanes->resize(nodes.fours);
+  for (std::size_t q = 0; q < 4 * nodes.fours; ++q) {
+    const bool real = q < quadrature.nodes.size();
+    nodes.t[q / 4].of[q % 4] = real ? quadrature.nodes[q] : 0.5;
+    nodes.u[q / 4].of[q % 4] = 1 - nodes.t[q / 4].of[q % 4];
+    nodes.w[q / 4].of[q % 4] = real ? quadrature.weights[q] : 0;
+  }
   return nodes;
 }
 
@@ -68,11 +80,9 @@ enum : std::uint8_t { failed_before = 0, goes_left_here = 1, goes_right_here = 2
 
 struct Scratch {
   std::vector<std::uint8_t> ways;      // one a split
-  std::vector<double> up, down, gaps;  // G, P by position; G(on) - M by split
-  std::vector<double> sums;            // by group, used feature and quadrature node
+  std::vector<Lanes> up, down, gaps;  // G, P by position; G(on) - M by split
+  std::vector<Lanes> sums;            // by group, used feature and quadrature node
 };
-
-using Four = double __attribute__((vector_size(32), aligned(8), may_alias));
 
 // Fours: quadrature nodes / 4, or 0: known when it runs.
 template <std::size_t Fours>
@@ -227,15 +237,15 @@ Result<std::vector<Attribution>> explain_trees(const TreeEnsemble& ensemble, con
                 "A tree is deeper than " + std::to_string(explained_depth_max) + " levels and is not explained.");
   const std::shared_ptr<const PreparedTrees> prepared = ensemble.prepared != nullptr && ensemble.prepared->fits(ensemble) ? ensemble.prepared : prepare_trees(ensemble);
   const Nodes nodes = nodes_for(prepared->distinct);
-  const std::size_t lanes = 4 * nodes.fours, used = prepared->used.size();
+  const std::size_t fours = nodes.fours, used = prepared->used.size();
   std::vector<double> slots;
   const bool missing = prepare_row(*prepared, ensemble.rule, row, slots);
   Scratch scratch;
   scratch.ways.resize(prepared->positions);
-  scratch.up.resize(prepared->positions * lanes);
-  scratch.down.resize(prepared->positions * lanes);
-  scratch.gaps.resize(prepared->positions * lanes);
-  scratch.sums.assign(ensemble.base.size() * used * lanes, 0.0);
+  scratch.up.resize(prepared->positions * fours);
+  scratch.down.resize(prepared->positions * fours);
+  scratch.gaps.resize(prepared->positions * fours);
+  scratch.sums.resize(ensemble.base.size() * used * fours);
   for (std::size_t t = 0; t < ensemble.trees.size(); ++t) {
     const PreparedTree& tree = prepared->trees[t];
     if (tree.plain && !(missing && tree.undefined))
@@ -251,7 +261,7 @@ Result<std::vector<Attribution>> explain_trees(const TreeEnsemble& ensemble, con
   for (std::size_t g = 0; g < bases.size(); ++g) {
     attributions[g] = {bases[g], std::vector<double>(row.size(), 0.0)};
     for (std::size_t f = 0; f < used; ++f)
-      for (std::size_t q = 0; q < lanes; ++q) attributions[g].shares[prepared->used[f]] += scratch.sums[(g * used + f) * lanes + q];
+      for (std::size_t q = 0; q < 4 * fours; ++q) attributions[g].shares[prepared->used[f]] += scratch.sums[(g * used + f) * fours + q / 4].of[q % 4];
   }
   for (Attribution& attribution : attributions)
     for (double& share : attribution.shares) share *= ensemble.scale;
