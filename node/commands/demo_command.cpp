@@ -223,7 +223,10 @@ bool show(const fs::path& out, const nlohmann::json& result) {
       std::snprintf(value, sizeof value, "%.1f %s", prediction.at("value").get<double>(), unit.c_str());
     std::string text = prediction.at("output").get<std::string>() + " " + value;
     if (prediction.at("threshold").is_number()) {
-      std::snprintf(value, sizeof value, " (threshold %.1f %s)", prediction["threshold"].get<double>(), prediction["unit"].get<std::string>().c_str());
+      if (unit == "1")
+        std::snprintf(value, sizeof value, " (threshold %.4g)", prediction["threshold"].get<double>());
+      else
+        std::snprintf(value, sizeof value, " (threshold %.1f %s)", prediction["threshold"].get<double>(), unit.c_str());
       text += value;
     }
     if (const std::string group = prediction.at("group"); !group.empty()) text += ": " + group;

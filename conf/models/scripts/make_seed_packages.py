@@ -579,7 +579,7 @@ habitats:
   - {name: habitat, on: T1C-FS, of: primary, features: [T1C-FS], k: bic, k_max: 4, order: {by: T1C-FS, direction: ascending}, seed: 1}
 """
 S3_REGISTER = "  - {step: register, to: T2, roles: [T1C, T1C-FS]}\n"
-S3_SCORES = (("radscore_fs", "T1C-FS.habitat4.", 12), ("radscore_ce", "T1C.habitat1.", 13), ("radscore_t2", "T2.habitat2.", 8))
+S3_SCORES = (("radscore_fs", "T1C-FS.habitat2.", 12), ("radscore_ce", "T1C.habitat1.", 13), ("radscore_t2", "T2.habitat2.", 8))
 S3_SIZES = (45, 15, 10)  # registration takes ten times what all else takes
 S3_CLINICAL = ["t4a", "stage_iva", "neutrophils", "lymphocytes", "sii", "gtvnx_dose"]
 
@@ -679,11 +679,12 @@ def make_s3(cohort, folder):
         manifest, [tools.feature(i, CLINICAL[i[9:]][1] if i.startswith("clinical.") else "1") for i in every], table[data.train], {r: profile for r in S3_ROLES}, learners, (header, body), results,
         tools.card("Residual disease after radiotherapy (synthetic demonstration)", f"""\
         Follows the protocol of Wu et al., Scientific Reports 2025: N4, 0 to 255, 1 mm; the region is drawn on T2 and carried to contrast-enhanced T1 with and without fat suppression by registration;
-        habitats by Gaussian mixtures and BIC, labelled by k-means; 1,133 features of a habitat; t or U test (p < 0.05), correlation above 0.85 dropped, LASSO of ten folds; Rad-scores of habitat 4 of FS
-        CE-T1, habitat 1 of CE-T1 and habitat 2 of T2; SVM of the three with T4a, stage IVA, neutrophils, lymphocytes, SII and GTVnx dose.
+        habitats by Gaussian mixtures and BIC, labelled by k-means; 1,133 features of a habitat; t or U test (p < 0.05), correlation above 0.85 dropped, LASSO of ten folds; Rad-scores of a habitat of FS
+        CE-T1, of CE-T1 and of T2; SVM of the three with T4a, stage IVA, neutrophils, lymphocytes, SII and GTVnx dose.
 
         - Choices the paper does not state: clusters run on the intensities of the one series; habitats are numbered by mean intensity, ascending; BIC picks among no more clusters than the paper found
-          (4, 2 and 2). A patient with fewer lacks a habitat, and there is no prediction. Found in the cohort: {counted}.
+          (4, 2 and 2). Found in the cohort: {counted}. So the fourth of FS CE-T1, which the paper uses, is missing in half of these tumours; the second, which all have, stands in for it, beside habitat 1
+          of CE-T1 and habitat 2 of T2. A patient without one of the three gets no prediction.
         - Training: {len(data.train)} synthetic patients, who moved by 2 mm between the series; {data.measured} features of the three habitats, {len(data.ids)} after two simulated readers (ICC(2,1) >= 0.75).
         - background.csv holds 40 rows of the synthetic training set. Shapley values of the SVM are exact; each Rad-score is explained by itself.
         - Performance: {results["summary"]}. Not calibrated further.
@@ -726,16 +727,21 @@ def make_s4(cohort, folder):
         penalty_r, chosen_r, _, used_r = tools.lasso(z[:, radiomic], y, 9, final)
         penalty_d, chosen_d, _, used_d = tools.lasso(z[:, deep], y, 6, final)
         columns = np.concatenate([radiomic[chosen_r], deep[chosen_d]])
-        forest = RandomForestClassifier(n_estimators=150, max_depth=4, min_samples_leaf=4, random_state=51, n_jobs=1).fit(combat(data.x[np.ix_(rows, columns)], data.sites[rows], columns), y)
-        return {"combat": combat, "columns": columns, "forest": forest, "penalty": (penalty_r, penalty_d), "used": (used_r, used_d), "counts": (len(chosen_r), len(chosen_d))}
+        harmonised = combat(data.x[np.ix_(rows, columns)], data.sites[rows], columns)
+        forest = RandomForestClassifier(n_estimators=150, max_depth=4, min_samples_leaf=4, random_state=51, n_jobs=1)
+        inner = cross_val_predict(forest, harmonised, y, cv=StratifiedKFold(5, shuffle=True, random_state=52), method="predict_proba")[:, 1]
+        platt = LogisticRegression(C=1e3, tol=1e-10, max_iter=1000).fit(inner[:, None], y)
+        return {"combat": combat, "columns": columns, "forest": forest.fit(harmonised, y), "a": -float(platt.coef_[0, 0]), "b": -float(platt.intercept_[0]), "penalty": (penalty_r, penalty_d), "used": (used_r, used_d), "counts": (len(chosen_r), len(chosen_d))}
 
     def stages(f, raw, sites):
         harmonised = f["combat"](raw, sites, f["columns"])
-        return harmonised, f["forest"].predict_proba(harmonised)[:, 1]
+        share = f["forest"].predict_proba(harmonised)[:, 1]
+        margin = -(f["a"] * share + f["b"])
+        return harmonised, share, 1 / (1 + np.exp(-margin)), margin
 
     def predictor(rows):
         f = fit(rows)
-        return lambda others: stages(f, data.x[np.ix_(others, f["columns"])], data.sites[others])[1]
+        return lambda others: stages(f, data.x[np.ix_(others, f["columns"])], data.sites[others])[2]
 
     f = fit(data.train, final=True)
     table = data.x[:, f["columns"]]
@@ -743,15 +749,15 @@ def make_s4(cohort, folder):
     y_train, y_test = data.y[data.train], data.y[data.test]
     out_of_fold = tools.cross_validated(predictor, data.train, y_train)
     cut = tools.youden(y_train, out_of_fold)
-    cohorts = [tools.figures("5-fold cross-validation of every step", y_train, out_of_fold, cut), tools.figures("held-out test set", y_test, stages(f, table[data.test], data.sites[data.test])[1], cut)]
+    cohorts = [tools.figures("5-fold cross-validation of every step", y_train, out_of_fold, cut), tools.figures("held-out test set", y_test, stages(f, table[data.test], data.sites[data.test])[2], cut)]
     first = data.test[0]
     rows = [("held-out", table[n], data.sites[n]) for n in data.test[:22]]
     splits = [(int(e.tree_.feature[0]), e.tree_.threshold[0]) for e in f["forest"].estimators_[::12] if e.tree_.feature[0] >= 0]
     rows += [("threshold", r, data.sites[first]) for r in tools.thresholds(splits, table[first], lambda c, v: float(f["combat"].raw(v, data.sites[first], f["columns"][c])))]
     numbers, sites = np.array([r for _, r, _ in rows]), [s for _, _, s in rows]
-    h, p = stages(f, numbers, sites)
-    header = ["case", "site", *ids, *[f"harmonised.{i}" for i in ids], "forest", "forest.margin"]
-    body = [[f"{rows[n][0]}-{n + 1}", sites[n], *numbers[n], *h[n], p[n], p[n]] for n in range(len(rows))]
+    h, share, p, m = stages(f, numbers, sites)
+    header = ["case", "site", *ids, *[f"harmonised.{i}" for i in ids], "forest", "forest.margin", "calibrated", "calibrated.margin"]
+    body = [[f"{rows[n][0]}-{n + 1}", sites[n], *numbers[n], *h[n], share[n], share[n], p[n], m[n]] for n in range(len(rows))]
     body += [[r[0], data.sites[data.test[1]], *r[1:]] for r in missing_rows(table, data.test[1], (0, len(ids) - 1), len(header) - 2 - len(ids))]
     results = {"summary": tools.summary(cohorts), "synthetic": True, "cohorts": cohorts, "selection": {
         "measured": data.measured, "agreement_of_readers": len(data.ids), "of_these_deep": int(is_deep.sum()), "lasso_features": list(f["counts"]), "lasso_penalty_of_cross_validation": list(f["penalty"]),
@@ -761,8 +767,9 @@ def make_s4(cohort, folder):
         inputs(["T2"], ["T2"], data.volumes(), site=True) + "extraction: {T2: extraction/t2.yaml}\n" + S4_DEEP + "features: features.csv\nstages:\n" \
         "  - {id: harmonised, type: combat, params: harmonisation.json, in: [radiomic, deep], unknown_site: refuse}\n" \
         "  - {id: forest, type: tree_ensemble, file: model/forest.ir.json, in: harmonised, link: identity}\n" \
-        "outputs:\n  - {from: forest, name: Recurrence, endpoint: RECURRENCE, unit: \"%\", decimals: 1, primary: true}\nexplain:\n  forest: {method: tree_path_dependent, space: margin}\n" \
-        f"thresholds:\n  - {{on: forest, value: {cut:.17g}, label: recurrence more likely, otherwise: recurrence less likely, risk: high, otherwise_risk: low, source: \"Youden index, cross-validation\"}}\n" + \
+        f"  - {{id: calibrated, type: calibration, params: {{method: sigmoid, a: {f['a']:.17g}, b: {f['b']:.17g}}}, in: [forest.margin]}}\n" \
+        "outputs:\n  - {from: calibrated, name: Recurrence, endpoint: RECURRENCE, unit: \"%\", decimals: 1, primary: true}\nexplain:\n  forest: {method: tree_path_dependent, space: margin}\n" \
+        f"thresholds:\n  - {{on: calibrated, value: {cut:.17g}, label: recurrence more likely, otherwise: recurrence less likely, risk: high, otherwise_risk: low, source: \"Youden index, cross-validation\"}}\n" + \
         tail("Hu et al., Clin Exp Metastasis 2025;42:30: its protocol, not its numbers", versions(("onnx", onnx.__version__), ("neuroCombat", "0.2.12")), len(data.train), int(y_train.sum()),
              tolerance="{stages: 1.0e-12, deep: 1.0e-4}", missing="{radiomic: refuse, deep: refuse}")
     harmonised = stages(f, table[data.train], data.sites[data.train])[0]
@@ -777,7 +784,7 @@ def make_s4(cohort, folder):
         - Training: {len(data.train)} synthetic patients of three sites; {data.measured} features, {len(data.ids)} after two simulated readers (ICC(2,1) >= 0.75), {int(is_deep.sum())} of them deep.
         - LASSO: cross-validation likes {f['penalty'][0]:.4f} and {f['penalty'][1]:.4f}; the paths were followed to {f['used'][0]:.4f} and {f['used'][1]:.4f}, where they hold {f['counts'][0]} and {f['counts'][1]}.
         - An image of a scanner that was not in training is refused: its effect is not known.
-        - Performance: {results["summary"]}. Not calibrated further.
+        - Performance: {results["summary"]}. Calibrated by a sigmoid (Platt) on predictions for patients that the forest was not fitted on.
         - Limits: everything. What lies outside the training ranges (features, volume, acquisition, distance from the training set) is flagged.
         """, made_with(("onnx", onnx.__version__), ("neuroCombat", "0.2.12"))),
         {"harmonisation.json": f["combat"].document(ids, f["columns"], seed_cohort.SITE_HEADERS), "distance.json": tools.distance_document("harmonised", ids, harmonised)})

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -63,22 +64,30 @@ class SeedPackages : public testing::Test {
   fs::path folder_ = temporary_.path();
 };
 
-const char* const fast_packages[] = {"demo-s1-response", "demo-s2-response", "demo-s5-response"};
-
 TEST_F(SeedPackages, PredictTheStudyOfTheDemoWhichLiesInsideTheirTrainingRanges) {
   write("study", {});
-  for (const char* name : fast_packages) {
+  for (const char* name : {"demo-s1-response", "demo-s1-survival", "demo-s2-response", "demo-s4-recurrence", "demo-s5-response"}) {
     SCOPED_TRACE(name);
     const StudyFindings findings = run(name, "study");
     ASSERT_EQ(findings.outcome, Outcome::reported) << findings.reason.message;
     ASSERT_FALSE(findings.predictions.empty());
     const Prediction& primary = findings.predictions.front();
     EXPECT_GT(primary.value, 0);
-    EXPECT_LT(primary.value, 100);
+    EXPECT_LT(primary.value, primary.unit == "%" ? 100 : 1);
     EXPECT_FALSE(primary.group.empty());
     EXPECT_FALSE(primary.explanation.contributions.empty());
     EXPECT_TRUE(primary.applicability.inside);
     for (const std::string& flag : primary.applicability.flags) ADD_FAILURE() << flag;
+    if (name == std::string("demo-s5-response")) {
+      ASSERT_TRUE(primary.interval_low && primary.interval_high) << "a package with a robustness block";
+      EXPECT_LE(*primary.interval_low, primary.value);
+      EXPECT_GE(*primary.interval_high, primary.value);
+    }
+    if (name == std::string("demo-s1-survival")) {
+      ASSERT_EQ(findings.predictions.size(), 4U);
+      EXPECT_GT(findings.predictions[1].value, findings.predictions[2].value) << "survival falls with time";
+      EXPECT_GT(findings.predictions[2].value, findings.predictions[3].value);
+    }
   }
 }
 
@@ -107,7 +116,7 @@ TEST_F(SeedPackages, AreHarmonisedByTheSiteInTheHeadersOrGiveNoPrediction) {
 }
 
 TEST_F(SeedPackages, TellAnEvenCompactTumourFromAnUnevenLargeOne) {
-  // The truth of the generator, at values inside the training ranges: responders are even and compact.
+  // The truth of the generator, at values inside the training ranges: even and compact is good.
   fixtures::NpcStudyOptions good, bad;
   good.seed = 4001;
   good.response = 0.9;
@@ -117,12 +126,34 @@ TEST_F(SeedPackages, TellAnEvenCompactTumourFromAnUnevenLargeOne) {
   bad.tumour_ml = 45;
   write("good", good);
   write("bad", bad);
-  for (const char* name : fast_packages) {
+  for (const auto& [name, sign] : {std::pair{"demo-s1-response", 1}, std::pair{"demo-s2-response", 1}, std::pair{"demo-s4-recurrence", -1}, std::pair{"demo-s5-response", 1}}) {
     SCOPED_TRACE(name);
     const StudyFindings even = run(name, "good"), uneven = run(name, "bad");
     ASSERT_FALSE(even.predictions.empty() || uneven.predictions.empty());
-    EXPECT_GT(even.predictions.front().value, uneven.predictions.front().value + 10);
+    EXPECT_GT(sign * even.predictions.front().value, sign * uneven.predictions.front().value + 10);
   }
+}
+
+TEST_F(SeedPackages, FindHabitatsOnSeriesBetweenWhichThePatientMoved) {
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2", "t1c", "t1cfs"};
+  options.motion_mm = 2;
+  write("moved", options);
+  const StudyFindings findings = run("demo-s3-residual", "moved");
+  ASSERT_EQ(findings.outcome, Outcome::reported) << findings.reason.message;
+  ASSERT_EQ(findings.predictions.size(), 4U) << "the probability and three Rad-scores";
+  EXPECT_EQ(findings.predictions.front().explanation.contributions.size(), 9U);
+  EXPECT_EQ(findings.habitats.size(), 3U);
+  EXPECT_EQ(std::count_if(findings.steps.begin(), findings.steps.end(), [](const StepRecord& step) { return step.name == "register"; }), 2);
+}
+
+TEST_F(SeedPackages, HarmoniseAStudyOfAnotherSiteOfTheTraining) {
+  fixtures::NpcStudyOptions options;
+  options.sequences = {"t2"};
+  options.site = fixtures::Site::b;
+  write("known", options);
+  const StudyFindings known = run("demo-s4-recurrence", "known");
+  EXPECT_FALSE(known.predictions.empty()) << "site b was in training";
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ std::uintmax_t bytes_of(const fs::path& folder) {
 TEST(ShippedPackages, AreThere) {
   std::set<std::string> names;
   for (const fs::path& folder : shipped()) names.insert(folder.filename().string());
-  for (const char* name : {"demo-npc-response", "demo-s1-response", "demo-s1-survival", "demo-s2-response", "demo-s5-response", "demo-t2-only"}) EXPECT_TRUE(names.contains(name)) << name;
+  for (const char* name : {"demo-npc-response", "demo-s1-response", "demo-s1-survival", "demo-s2-response", "demo-s3-residual", "demo-s4-recurrence", "demo-s5-response", "demo-t2-only"}) EXPECT_TRUE(names.contains(name)) << name;
 }
 
 TEST(ShippedPackages, AreAdmittedReproduceTheirRowsAndSayThatTheyAreSynthetic) {
