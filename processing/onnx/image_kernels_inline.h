@@ -7,10 +7,15 @@ namespace {
 
 constexpr int lanes = KERNEL_LANES;
 constexpr int vectors = static_cast<int>(channel_block) / lanes;  // that a block takes
-using Vector = float __attribute__((vector_size(lanes * sizeof(float)), aligned(4)));
+using Vector = float __attribute__((vector_size(lanes * sizeof(float))));
 
-inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
-inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
+// Copied, because memory need not be aligned, and clang does not honour a vector type of lesser alignment.
+inline Vector load(const float* from) {
+  Vector value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+inline void store(float* to, Vector value) { __builtin_memcpy(to, &value, sizeof value); }
 inline Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 
 // A step of 0 is one that is only known when it runs.
