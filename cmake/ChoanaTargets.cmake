@@ -9,6 +9,10 @@ target_compile_options(choana_options INTERFACE
   $<$<CXX_COMPILER_ID:Clang>:-Wno-error> $<$<CXX_COMPILER_ID:Clang>:-fbracket-depth=1024>
   # Floating point stays as written: no contraction into FMA, so that values do not depend on the CPU.
   -ffp-contract=off)
+if(CMAKE_UNITY_BUILD)
+  # These warn of what is no fault where sources are included into one: names of unnamed namespaces meet there, and more is inlined.
+  target_compile_options(choana_options INTERFACE -Wno-subobject-linkage -Wno-shadow -Wno-maybe-uninitialized)
+endif()
 if(CHOANA_SANITIZE)
   target_compile_options(choana_options INTERFACE -fsanitize=${CHOANA_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
@@ -28,20 +32,24 @@ function(choana_precompile target)
   endif()
 endfunction()
 
-# choana_module(NAME SOURCES ... [PUBLIC ...] [PRIVATE ...]): one static library and alias per module.
+# choana_module(NAME SOURCES ... [ALONE ...] [PUBLIC ...] [PRIVATE ...]): one static library and alias per module.
+# Unity builds (presets release and ci) compile several sources as one, which halves a first build; ALONE names those that cannot join because they share
+# a name of an unnamed namespace with another source of the module. Where that is news to you: give one of the two another name, or put it under ALONE.
 function(choana_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
-  add_library(choana_${name} STATIC ${arg_SOURCES})
+  cmake_parse_arguments(arg "" "" "SOURCES;ALONE;PUBLIC;PRIVATE" ${ARGN})
+  set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  add_library(choana_${name} STATIC ${arg_SOURCES} ${arg_ALONE})
   add_library(choana::${name} ALIAS choana_${name})
   target_include_directories(choana_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
   target_link_libraries(choana_${name} PUBLIC ${arg_PUBLIC} PRIVATE choana::options ${arg_PRIVATE})
   choana_precompile(choana_${name})
 endfunction()
 
-# choana_program(NAME SOURCES ... LIBS ...): a program in bin/.
+# choana_program(NAME SOURCES ... [ALONE ...] LIBS ...): a program in bin/.
 function(choana_program name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
-  add_executable(${name} ${arg_SOURCES})
+  cmake_parse_arguments(arg "" "" "SOURCES;ALONE;LIBS" ${ARGN})
+  set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  add_executable(${name} ${arg_SOURCES} ${arg_ALONE})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE choana::options ${arg_LIBS})
 endfunction()
@@ -75,5 +83,6 @@ function(choana_embed target file symbol)
   add_custom_command(OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" "-DIN=${path}" "-DOUT=${out}" "-DSYMBOL=${symbol}" -P "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake"
     DEPENDS "${path}" "${PROJECT_SOURCE_DIR}/cmake/Embed.cmake" VERBATIM)
+  set_source_files_properties("${out}" PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${target} PRIVATE "${out}")
 endfunction()
