@@ -98,13 +98,25 @@ std::string date_text(const std::string& date) {
   return digits ? date.substr(0, 4) + "-" + date.substr(4, 2) + "-" + date.substr(6, 2) : date;
 }
 
+// "T1C log-sigma-2-0-mm-3D glcm Idn" as people write it: "T1C LoG 2.0 mm glcm Idn".
+std::string with_plain_scale(std::string label) {
+  constexpr std::string_view before = "log-sigma-", after = "-mm-3D";
+  const auto at = label.find(before);
+  const auto end = at == std::string::npos ? at : label.find(after, at);
+  if (end == std::string::npos) return label;
+  std::string sigma = label.substr(at + before.size(), end - at - before.size());
+  if (sigma.find('e') == std::string::npos) std::replace(sigma.begin(), sigma.end(), '-', '.');
+  return label.replace(at, end + after.size() - at, "LoG " + sigma + " mm");
+}
+
 // Feature names are long. What does not fit loses letters in an order that keeps it unique to a reader; the whole name is
 // in the structured report.
 std::string fitted_label(const Canvas& canvas, std::string label, const TextStyle& text, double width) {
-  static const std::pair<std::string_view, std::string_view> shorter[] = {{" original ", " "},          {"log-sigma-", "LoG "},   {"-mm-3D", " mm"},          {"GrayLevel", "GL"},
+  static const std::pair<std::string_view, std::string_view> shorter[] = {{" original ", " "},          {"GrayLevel", "GL"},
                                                                           {"Emphasis", "Emph."},        {"Normalized", "Norm."},  {"NonUniformity", "NonUnif."}, {"Dependence", "Dep."},
                                                                           {"Absolute", "Abs."},         {"Deviation", "Dev."},    {"Difference", "Diff."},    {"Informational", "Inf."},
                                                                           {"Variance", "Var."},         {"SmallArea", "SmArea"},  {"LargeArea", "LgArea"}};
+  label = with_plain_scale(std::move(label));
   for (const auto& [from, to] : shorter) {
     if (canvas.text_width(label, text) <= width) break;
     if (const auto at = label.find(from); at != std::string::npos) label.replace(at, from.size(), to);
@@ -796,7 +808,9 @@ void PageDrawer::robustness(Canvas& canvas, const Box& box, const std::vector<co
   words.colour = muted;
   words.lines = 5;
   if (y + 60 < box.bottom()) y += canvas.text(x, y, width, note, words) + 10;
-  std::string moved = how.moved.empty() ? t_.none_moved : t_.moved_features + (chinese_ ? "" : " ") + listed(how.moved, 8);
+  std::vector<std::string> names;
+  for (const std::string& name : how.moved) names.push_back(with_plain_scale(name));
+  std::string moved = how.moved.empty() ? t_.none_moved : t_.moved_features + (chinese_ ? "" : " ") + listed(names, 8);
   words.colour = how.moved.empty() ? plain : amber;
   const auto lines_left = [&] { return static_cast<int>((box.bottom() - 12 - y) / 23); };
   words.lines = std::clamp(lines_left(), 0, how.kept.empty() ? 9 : 7);
