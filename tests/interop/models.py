@@ -23,7 +23,7 @@ import numpy as np
 HERE = pathlib.Path(__file__).resolve().parent
 
 
-def data(rng, rows=400, columns=8, missing=0.08):
+def data(rng, rows=520, columns=8, missing=0.08):
     x = rng.standard_normal((rows, columns)) * np.array([1, 10, 0.1, 100, 3, 1, 1, 5])[:columns]
     x[:, columns - 1] = np.round(x[:, columns - 1])  # ties, zeros and whole numbers
     signal = np.tanh(x[:, 0]) + x[:, 1] / 20 - x[:, 2] * 4 * (x[:, columns - 2] > 0)
