@@ -23,7 +23,7 @@ double percentile(std::vector<float>& values, double percent) {
 
 Result<PreparedImage> prepare_slice(const SeriesVolume& series, const RegionOfInterest& region, const ImagePreparation& how) {
   const Index3 size = series.geometry().size();
-  if (region.geometry().size() != size || region.mask().size() != series.voxels().size())
+  if (region.geometry() != series.geometry() || region.mask().size() != series.voxels().size())
     return refuse(ErrorCode::geometry_mismatch, "The region '" + region.name() + "' lies on another grid than the image.");
   if (how.columns < 1 || how.rows < 1 || how.columns > 4096 || how.rows > 4096 || std::any_of(how.sd.begin(), how.sd.end(), [](double sd) { return !(sd > 0); }) ||
       !(how.margin_mm >= 0 && how.margin_mm <= 1000))

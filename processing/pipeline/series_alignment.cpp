@@ -24,15 +24,20 @@ std::string text_of(double value) {
   return text;
 }
 
-}  // namespace
-
-Result<RegionOfInterest> carry_moved(const RegionOfInterest& roi, const VolumeGeometry& target, const RigidTransform& transform) {
-  const RigidTransform back = transform.inverse();
+/// A grid as it lies before a motion that brought it where it is. frame_of_reference_uid: of what it then lies in.
+Result<VolumeGeometry> before_motion(const VolumeGeometry& grid, const RigidTransform& motion, const std::string& frame_of_reference_uid) {
+  const RigidTransform back = motion.inverse();
   Matrix3 direction{};
   for (std::size_t r = 0; r < 3; ++r)
     for (std::size_t c = 0; c < 3; ++c)
-      for (std::size_t n = 0; n < 3; ++n) direction[3 * r + c] += back.rotation[3 * r + n] * target.direction()[3 * n + c];
-  auto seen = VolumeGeometry::make(target.size(), target.spacing_mm(), back.apply(target.origin_mm()), direction, roi.geometry().frame_of_reference_uid());
+      for (std::size_t n = 0; n < 3; ++n) direction[3 * r + c] += back.rotation[3 * r + n] * grid.direction()[3 * n + c];
+  return VolumeGeometry::make(grid.size(), grid.spacing_mm(), back.apply(grid.origin_mm()), direction, frame_of_reference_uid);
+}
+
+}  // namespace
+
+Result<RegionOfInterest> carry_moved(const RegionOfInterest& roi, const VolumeGeometry& target, const RigidTransform& transform) {
+  auto seen = before_motion(target, transform, roi.geometry().frame_of_reference_uid());
   if (!seen) return fail(seen.error());
   auto carried = carry_roi(roi, *seen);
   if (!carried) return carried;
@@ -43,13 +48,7 @@ Result<RegionOfInterest> carry_moved(const RegionOfInterest& roi, const VolumeGe
 }
 
 Result<SeriesVolume> moved_onto(const SeriesVolume& image, const VolumeGeometry& grid, const RigidTransform& grid_to_series) {
-  const VolumeGeometry& own = image.geometry();
-  const RigidTransform back = grid_to_series.inverse();
-  Matrix3 direction{};
-  for (std::size_t r = 0; r < 3; ++r)
-    for (std::size_t c = 0; c < 3; ++c)
-      for (std::size_t n = 0; n < 3; ++n) direction[3 * r + c] += back.rotation[3 * r + n] * own.direction()[3 * n + c];
-  auto seen = VolumeGeometry::make(own.size(), own.spacing_mm(), back.apply(own.origin_mm()), direction);
+  auto seen = before_motion(image.geometry(), grid_to_series, "");
   if (!seen) return fail(seen.error());
   ScalarVolume moved = to_scalar_volume(image);
   moved.geometry = *seen;

@@ -1,11 +1,8 @@
 #!/usr/bin/env bash
 # tests/interop/models.sh BIN_DIR WORK_DIR: models that real libraries trained, beside `choana model import` and `choana predict`; then what the exporters write.
 set -euo pipefail
-bin=$(readlink -f "$1") work=$2
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-mkdir -p "$work"
-work=$(readlink -f "$work")
-. "$here/venv.sh"
+. "$(dirname "$(readlink -f "$0")")/venv.sh"
+begin "$@"
 rm -rf "$work/cases" "$work/exported"
 export OMP_NUM_THREADS=1
 use_venv models-old "$work"

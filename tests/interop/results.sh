@@ -2,11 +2,8 @@
 # tests/interop/results.sh BIN_DIR WORK_DIR: results read by highdicom, number by number (read_results.py).
 # Two studies: the synthetic findings of the reporting tests, and a whole run of `choana` on a synthetic study.
 set -euo pipefail
-bin=$(readlink -f "$1") work=$2
-here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-mkdir -p "$work"
-work=$(readlink -f "$work")
-. "$here/venv.sh"
+. "$(dirname "$(readlink -f "$0")")/venv.sh"
+begin "$@"
 use_venv results "$work"
 rm -rf "$work/example" "$work/study" "$work/study.json" "$work/run"
 mkdir -p "$work/example"

@@ -1,7 +1,15 @@
 # Sourced by the scripts of this folder: the virtual environments of the peers, the one place that names their versions.
+#   begin "$@"                  sets bin, work and here
 #   use_venv NAME WORK_DIR      makes the environment where it is not there yet, and sets `python` to its interpreter
 # WORK_DIR is a test's own folder; environments stand beside it, in WORK_DIR/../environments/NAME, so that tests share them. An environment
 # belongs to its list of packages: a changed list makes it anew.
+
+begin() {  # BIN_DIR WORK_DIR as every script here takes them: sets bin, work and here, absolute, and makes the work folder
+  here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+  bin=$(readlink -f "$1")
+  mkdir -p "$2"
+  work=$(readlink -f "$2")
+}
 
 venv_packages() {  # one call of pip a line
   case $1 in

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <mutex>
 #include <set>
 #include <utility>
 
@@ -88,7 +87,6 @@ struct OnnxModel::State {
   explicit State(OnnxSession prepared) : session(std::move(prepared)) {}
 
   OnnxSession session;
-  mutable std::mutex one_at_a_time;  // a session keeps what it computed last
   std::size_t features = 0;
   std::vector<std::string> names;    // one input a feature; empty: one for all
   std::string value, score;          // of the graph; score may be empty
@@ -148,7 +146,6 @@ struct OnnxModel::State {
       if (!tensor) return fail(tensor.error());
       inputs.emplace(declared[n].name, std::move(*tensor));
     }
-    const std::scoped_lock lock(one_at_a_time);
     return ready.run(std::move(inputs), multiplications_a_row * static_cast<double>(rows.size()));
   }
 

@@ -14,11 +14,11 @@
 #include "core/sha256.h"
 #include "dicom-fixtures/synthetic/npc_study.h"
 #include "node/files.h"
-#include "node/study_folder.h"
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
 #include "reporting/feature_codes.h"
 #include "tests/support/deep_package.h"
+#include "tests/support/study_job_request.h"
 #include "tests/support/temporary_folder.h"
 
 namespace choana::node {
@@ -35,19 +35,7 @@ class DeepStudy : public testing::Test {
     options.node = false;
     options.sequences = {"t2"};
     EXPECT_TRUE(fs::exists(folder_ / "study") || fixtures::write_npc_study(options, folder_ / "study"));
-    auto scan = scan_study_folder(folder_ / "study");
-    EXPECT_TRUE(scan && scan->studies.size() == 1);
-    StudyJobRequest request;
-    request.study_instance_uid = scan->studies.front().study_instance_uid;
-    for (const auto& instance : scan->studies.front().instances)
-      request.inputs.push_back({instance.file.string(), instance.sop_instance_uid, sha256_hex_of_file(instance.file).value()});
-    request.packages = {package.folder().string()};
-    request.out_dir = (folder_ / out).string();
-    request.threads = 2;
-    request.run.run_key = make_run_key(request, {}, 0);
-    request.run.run_date = "20260101";
-    request.run.run_time = "120000";
-    return request;
+    return test::study_job_request(folder_ / "study", folder_ / out, {package.folder().string()});
   }
 
   [[nodiscard]] json result(const std::string& out = "out") const {

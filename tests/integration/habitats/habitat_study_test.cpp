@@ -11,14 +11,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "core/sha256.h"
 #include "dicom-fixtures/synthetic/npc_study.h"
 #include "dicom/dicom_reader.h"
 #include "node/files.h"
-#include "node/study_folder.h"
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
 #include "tests/support/dicom_checks.h"
+#include "tests/support/study_job_request.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/processing/prediction/package_copy.h"
 
@@ -106,18 +105,7 @@ class HabitatStudy : public testing::Test {
     options.node = false;
     options.sequences = {"t2", "t1c"};
     EXPECT_TRUE(fs::exists(folder_ / "study") || fixtures::write_npc_study(options, folder_ / "study"));
-    auto scan = scan_study_folder(folder_ / "study");
-    EXPECT_TRUE(scan && scan->studies.size() == 1);
-    StudyJobRequest request;
-    request.study_instance_uid = scan->studies.front().study_instance_uid;
-    for (const auto& instance : scan->studies.front().instances)
-      request.inputs.push_back({instance.file.string(), instance.sop_instance_uid, sha256_hex_of_file(instance.file).value()});
-    request.packages = {package.folder().string()};
-    request.out_dir = (folder_ / out).string();
-    request.threads = 2;
-    request.run.run_key = make_run_key(request, {}, 0);
-    request.run.run_date = "20260101";
-    request.run.run_time = "120000";
+    const StudyJobRequest request = test::study_job_request(folder_ / "study", folder_ / out, {package.folder().string()});
     const auto loaded = processing::ModelPackage::load(package.folder());
     EXPECT_TRUE(loaded) << loaded.error().message;
     auto result = run_study_job(request);

@@ -9,11 +9,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/sha256.h"
 #include "dicom-fixtures/synthetic/npc_study.h"
-#include "node/study_folder.h"
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
+#include "tests/support/study_job_request.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/processing/prediction/package_copy.h"
 
@@ -40,19 +39,8 @@ class SeedPackages : public testing::Test {
     const auto package = processing::ModelPackage::load(folder);
     EXPECT_TRUE(package) << to_string(package.error());
     if (!package) return {};
-    auto scan = scan_study_folder(folder_ / study);
-    EXPECT_TRUE(scan && scan->studies.size() == 1);
-    StudyJobRequest request;
-    request.study_instance_uid = scan->studies.front().study_instance_uid;
-    for (const auto& instance : scan->studies.front().instances)
-      request.inputs.push_back({instance.file.string(), instance.sop_instance_uid, sha256_hex_of_file(instance.file).value()});
-    request.packages = {folder};
+    StudyJobRequest request = test::study_job_request(folder_ / study, folder_ / ("out-" + name + study), {folder});
     request.clinical = invented(package->manifest());
-    request.out_dir = (folder_ / ("out-" + name + study)).string();
-    request.threads = 2;
-    request.run.run_key = make_run_key(request, {}, 0);
-    request.run.run_date = "20260105";
-    request.run.run_time = "120000";
     auto result = run_study_job(request);
     EXPECT_TRUE(result) << to_string(result.error());
     return result ? std::move(result->findings) : StudyFindings{};

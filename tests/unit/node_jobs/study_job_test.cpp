@@ -8,12 +8,12 @@
 #include "dicom-fixtures/synthetic/npc_study.h"
 #include "dicom/dicom_reader.h"
 #include "node/files.h"
-#include "node/study_folder.h"
 #include "node/study_job.h"
 #include "processing/prediction/model_package.h"
 #include "processing/prediction/package_archive.h"
 #include "processing/prediction/package_files.h"
 #include "tests/support/shared_data.h"
+#include "tests/support/study_job_request.h"
 
 namespace choana::node {
 namespace {
@@ -28,20 +28,7 @@ class StudyJob : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  StudyJobRequest request_for(const fs::path& study, const fs::path& out) {
-    auto scan = scan_study_folder(study);
-    EXPECT_TRUE(scan && scan->studies.size() == 1);
-    StudyJobRequest request;
-    request.study_instance_uid = scan->studies.front().study_instance_uid;
-    for (const auto& instance : scan->studies.front().instances)
-      request.inputs.push_back({instance.file.string(), instance.sop_instance_uid, sha256_hex_of_file(instance.file).value()});
-    request.out_dir = out.string();
-    request.threads = 2;
-    request.run.run_key = make_run_key(request, {}, 0);
-    request.run.run_date = "20260101";
-    request.run.run_time = "120000";
-    return request;
-  }
+  static StudyJobRequest request_for(const fs::path& study, const fs::path& out) { return test::study_job_request(study, out); }
 
   fs::path folder_;
 };
