@@ -83,6 +83,8 @@ TEST(ImagePreparation, TakesPercentilesAsNumPyDoes) {
 
 TEST(ImagePreparation, RefusesWhatANetworkCannotSee) {
   EXPECT_EQ(prepare_slice(series(std::vector<float>(360, 7)), region(), {}).error().code, ErrorCode::degenerate_input);
+  const auto beside = VolumeGeometry::make(size, {2, 1, 5}, {40, 0, 0}, {1, 0, 0, 0, 1, 0, 0, 0, 1});
+  EXPECT_EQ(prepare_slice(series(ramp()), *RegionOfInterest::make("GTVp", *beside, region().mask(), {}), {}).error().code, ErrorCode::geometry_mismatch);
   auto broken = ramp();
   broken[150] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(prepare_slice(series(broken), region(), {}).error().code, ErrorCode::degenerate_input);
